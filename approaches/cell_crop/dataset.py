@@ -1,0 +1,40 @@
+"""Cells as a network sees them."""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from approaches.cell_crop.recipe import Recipe
+from common.augment import augment
+from common.crops import CropStore, apply_view
+
+
+class CellCrops(Dataset[tuple[Tensor, Tensor, int]]):
+    """One item a cell: ``(pixels, targets, row)``, indexed by row, or by ``(epoch, row)`` for augmented pixels.
+
+    ``pixels`` is (C, size, size) float32, normalised; ``targets`` is (classes,) float32; ``row`` is the cell's row in
+    the crop store.
+    """
+
+    def __init__(self, store: CropStore, rows: np.ndarray, targets: np.ndarray, recipe: Recipe) -> None:
+        self.store, self.rows, self.targets, self.recipe = store, rows, targets.astype(np.float32), recipe
+        self.mean = np.array(recipe.normalize.mean, np.float32) * 255
+        self.std = np.array(recipe.normalize.std, np.float32) * 255
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, key: int | tuple[int, int]) -> tuple[Tensor, Tensor, int]:
+        epoch, index = key if isinstance(key, tuple) else (None, key)
+        row = int(self.rows[index])
+        pixels = apply_view(*self.store.read(row), self.recipe.view)
+        if epoch is not None:
+            rng = np.random.default_rng((self.recipe.trainer.seed, epoch, row))
+            pixels = augment(pixels, self.recipe.augment, rng)
+        normalised = (pixels - self.mean) / self.std
+        return (
+            torch.from_numpy(normalised.transpose(2, 0, 1).copy()),
+            torch.from_numpy(self.targets[index]),
+            row,
+        )

@@ -1,0 +1,63 @@
+"""The network of a recipe, and its trained form on disk: ``model.safetensors`` beside the ``recipe.json`` it needs."""
+
+import json
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from approaches.cell_crop.recipe import Recipe
+from common.backbones import build_classifier
+from common.classes import CLASSES
+from common.errors import DataError, MissingWeightsError
+from common.params import build
+
+
+def build_network(recipe: Recipe) -> nn.Module:
+    """(B, channels, size, size) -> (B, classes) logits."""
+    return build_classifier(recipe.backbone, len(recipe.view.channels), len(CLASSES))
+
+
+def save_model(folder: Path, network: nn.Module, recipe: Recipe) -> None:
+    """Write the trained network and its recipe, at the scale it was trained at."""
+    save_file(network.state_dict(), folder / "model.safetensors")
+    (folder / "recipe.json").write_text(recipe.model_dump_json(indent=1) + "\n")
+
+
+def load_model(folder: Path) -> tuple[nn.Module, Recipe]:
+    """Read what ``save_model`` wrote.
+
+    Raises:
+        MissingWeightsError: there is no trained model.
+        DataError: the weights are damaged or of another network.
+    """
+    weights, settings = folder / "model.safetensors", folder / "recipe.json"
+    if not (weights.is_file() and settings.is_file()):
+        raise MissingWeightsError(
+            f"{folder}: holds no trained model; run: dvc repro approaches/cell_crop/dvc.yaml"
+        )
+    recipe = build(Recipe, json.loads(settings.read_text()), str(settings))
+    untrained = recipe.backbone.model_copy(update={"pretrained": False})
+    network = build_network(recipe.model_copy(update={"backbone": untrained}))
+    try:
+        network.load_state_dict(load_file(weights))
+    except (SafetensorError, RuntimeError) as error:
+        raise DataError(
+            f"{weights}: does not fit its recipe ({str(error)[:200]}); train this fold again"
+        ) from None
+    return network, recipe
+
+
+def trained_folds(models: Path) -> list[Path]:
+    """The fold folders of a recipe's models.
+
+    Raises:
+        MissingWeightsError: there is none.
+    """
+    folds = sorted(models.glob("fold-*"))
+    if not folds:
+        raise MissingWeightsError(
+            f"{models}: holds no trained fold; run: dvc repro approaches/cell_crop/dvc.yaml"
+        )
+    return folds

@@ -1,0 +1,51 @@
+"""Predicts every cell: training cells out of fold, test cells by the mean over folds.
+
+python -m approaches.cell_crop.predict --models data/models/cell_crop/effb2_cell --images data/images
+--cells data/cells.parquet --crops data/crops --folds data/folds.parquet --out data/predictions/cell_crop/effb2_cell
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from common.commands import run_stage
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def main(models: Path, images: Path, cells: Path, crops: Path, folds: Path, out: Path) -> None:
+    """Predict every cell: --out gets oof.parquet and test.parquet."""
+    import pandas as pd
+
+    from approaches.cell_crop.learning import predict_out_of_fold, predict_unseen
+    from common.cells import read_cells
+    from common.files import atomic, exclusive
+    from common.image_table import read_images
+    from common.predictions import write_predictions
+
+    table, known = read_images(images), read_cells(cells)
+    parts = {split: set(table.loc[table["split"] == split, "image_id"]) for split in ("train", "test")}
+    with exclusive(out), atomic(out) as part:
+        part.mkdir()
+        oof = predict_out_of_fold(models, crops, pd.read_parquet(folds))
+        write_predictions(oof, part / "oof.parquet", known[known["image_id"].isin(parts["train"])])
+        test = predict_unseen(models, crops, parts["test"])
+        write_predictions(test, part / "test.parquet", known[known["image_id"].isin(parts["test"])])
+
+
+def predict_cells(models: Path, data: Path) -> "pd.DataFrame":
+    """Predict all cells of ``data``, a folder like data/ with images none of which was trained on.
+
+    Returns:
+        A prediction table.
+
+    Raises:
+        MissingWeightsError: ``models`` holds no trained fold.
+    """
+    from approaches.cell_crop.learning import predict_unseen
+
+    return predict_unseen(models, data / "crops")
+
+
+if __name__ == "__main__":
+    run_stage(main)

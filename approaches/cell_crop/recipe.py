@@ -1,0 +1,31 @@
+"""What a recipe of this approach may say."""
+
+from typing import Literal
+
+from common.augment import Name
+from common.backbones import BackboneParams
+from common.crops import View
+from common.params import Params
+from common.training import OptimizerParams, TrainerParams, WarmRestarts
+
+
+class Normalize(Params):
+    """Mean and standard deviation of each channel of the view, of pixels in [0, 1]."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+class Recipe(Params):
+    """One competing system of cells cut out one by one."""
+
+    labels: Literal["image"]
+    """What a cell learns from: the labels of its image."""
+    view: View
+    normalize: Normalize
+    augment: tuple[Name, ...]
+    backbone: BackboneParams
+    loss: Literal["bce"]
+    optimizer: OptimizerParams
+    schedule: WarmRestarts
+    trainer: TrainerParams

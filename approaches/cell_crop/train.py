@@ -1,0 +1,42 @@
+"""Trains one fold of a recipe: a network that classifies cells one by one, from the labels of their images.
+
+python -m approaches.cell_crop.train --recipe approaches/cell_crop/recipes/effb2_cell.yaml --fold 0
+--crops data/crops --labels data/labels/cell_crop/effb2_cell.parquet --folds data/folds.parquet
+--out data/models/cell_crop/effb2_cell/fold-0
+"""
+
+from pathlib import Path
+
+from common.commands import run_stage
+
+
+def main(
+    recipe: Path,
+    fold: int,
+    crops: Path,
+    labels: Path,
+    folds: Path,
+    out: Path,
+    params: Path = Path("params.yaml"),
+) -> None:
+    """Train one fold of a recipe: --out gets model.safetensors, recipe.json and history.csv."""
+    import pandas as pd
+
+    from approaches.cell_crop.learning import train_fold
+    from approaches.cell_crop.recipe import Recipe
+    from common.files import atomic, exclusive
+    from common.params import load_recipe, load_scale
+    from common.tracking import tracked_run
+
+    settings = load_recipe(Recipe, recipe, load_scale(params))
+    with (
+        exclusive(out),
+        atomic(out) as part,
+        tracked_run("cell_crop", recipe.stem, "train", settings.model_dump(mode="json"), fold) as run,
+    ):
+        tables = pd.read_parquet(labels), pd.read_parquet(folds)
+        train_fold(settings, fold, crops, *tables, run, part)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,104 @@
+"""Backbones come from timm, through this door: CPU machines, pretrained weights, and what to do when offline."""
+
+import importlib.util
+import os
+import socket
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import torch
+from torch import nn
+
+from common.errors import MissingWeightsError, ParamsError
+from common.params import Params
+
+HUB = "https://huggingface.co"
+
+
+class BackboneParams(Params):
+    """The section ``backbone`` of a recipe."""
+
+    name: str
+    """A timm model, like ``efficientnet_b2``; ``tag`` after a dot chooses weights."""
+    pretrained: bool
+    weights: str = ""
+    """A local .safetensors or .pth state dict to use instead of the hub's; empty asks the hub."""
+    dropout: float = 0.0
+
+
+def declare_torchvision_ops() -> None:
+    """Let a CUDA build of torchvision import beside a CPU torch, by declaring the two ops it looks for.
+
+    The package index has no CPU build. Nothing here calls the ops. Where they exist, nothing happens.
+    """
+    if importlib.util.find_spec("torchvision") is None or torch.version.cuda is not None:
+        return
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    for op in ("nms", "qnms"):
+        if not hasattr(torch.ops.torchvision, op):
+            library.define(f"{op}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    _KEPT.append(library)  # an op disappears with the library that declared it
+
+
+_KEPT: list[torch.library.Library] = []
+
+
+def build_classifier(params: BackboneParams, channels: int, classes: int) -> nn.Module:
+    """A timm network with one logit a class: (B, channels, H, W) -> (B, classes).
+
+    Raises:
+        ParamsError: timm has no such model.
+        MissingWeightsError: pretrained weights were asked for and cannot be had.
+    """
+    declare_torchvision_ops()
+    if params.pretrained and not params.weights:
+        _avoid_retries()
+    import timm
+
+    if not timm.is_model(params.name):
+        close = timm.list_models(f"*{params.name.split('_')[0]}*")[:5]
+        raise ParamsError(
+            f"backbone.name: timm has no {params.name!r}; similar: {', '.join(close) or 'none'}"
+        )
+    shape = {"in_chans": channels, "num_classes": classes, "drop_rate": params.dropout}
+    return _pretrained(params, shape) if params.pretrained else timm.create_model(params.name, **shape)
+
+
+def _pretrained(params: BackboneParams, shape: dict[str, Any]) -> nn.Module:
+    import timm
+
+    source: dict[str, Any] = {}
+    if params.weights:
+        if not Path(params.weights).is_file():
+            raise MissingWeightsError(
+                f"{params.weights}: no such weights (backbone.weights); put the file there"
+            )
+        source = {"pretrained_cfg_overlay": {"file": params.weights}}
+    try:
+        network: nn.Module = timm.create_model(params.name, pretrained=True, **source, **shape)
+    except (
+        OSError,
+        RuntimeError,
+    ) as error:  # the hub's errors are OSErrors; weights of other shapes RuntimeErrors
+        first_line = str(error).strip().splitlines()[0]
+        raise MissingWeightsError(
+            f"pretrained weights of {params.name} cannot be loaded ({first_line}); go online once, or set "
+            "backbone.weights to a local state dict, or backbone.pretrained to false"
+        ) from None
+    return network
+
+
+def _avoid_retries() -> None:
+    """Use only the hub's cache where the hub cannot be reached, instead of 47 s of retries."""
+    proxied = any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"))
+    if proxied or os.environ.get("HF_HUB_OFFLINE"):
+        return
+    host = urlparse(os.environ.get("HF_ENDPOINT", HUB)).hostname
+    try:
+        socket.create_connection((host, 443), timeout=2).close()
+    except OSError:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+        from huggingface_hub import constants
+
+        constants.HF_HUB_OFFLINE = True

@@ -1,0 +1,21 @@
+"""``hpa``: the one command for people. Pipelines run the stages below it with ``dvc repro``."""
+
+import typer
+
+from common.cli import check, evaluate, predict, segment, simulate
+from common.commands import run
+
+app = typer.Typer(
+    help="Weakly supervised single-cell protein localization. Errors exit with 2 (usage, parameters), 3 (data), "
+    "4 (missing weights) or 5 (machine); --debug shows their traceback.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for module in (predict, segment, check, evaluate, simulate):
+    app.command(name=module.__name__.rsplit(".", 1)[1])(module.main)
+
+
+def main() -> None:
+    """The entry point of the ``hpa`` script."""
+    run(app)

@@ -1,0 +1,37 @@
+"""``hpa segment``: masks of one's own images."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def main(
+    folder: Annotated[
+        Path, typer.Argument(help="Images named <ID>_{red,green,blue,yellow}.png, .jpg or .tif.")
+    ],
+    out: Annotated[Path, typer.Argument(help="Written: <ID>_cell.png, <ID>_nucleus.png, cells.parquet.")],
+    segmenter: Annotated[
+        str, typer.Option(help="classical, or precomputed (masks beside the images).")
+    ] = "classical",
+    params: Annotated[Path | None, typer.Option(help="A params.yaml with a section `segment`.")] = None,
+) -> None:
+    """Find the cells and nuclei of every image."""
+    from common.errors import DataError, ParamsError, fail_together
+    from common.images import find_fields
+    from common.inference import PARAMS, segment_to
+    from common.params import load_section
+    from common.segmentation.segmenters import SEGMENTERS, SegmentParams, empty_sentence
+
+    if segmenter not in SEGMENTERS:
+        raise ParamsError(f"--segmenter {segmenter}: no such segmenter; known: {', '.join(SEGMENTERS)}")
+    fields, faults = find_fields(folder)
+    fail_together(faults, folder, "mend the files")
+    given = load_section(SegmentParams, params or PARAMS, "segment")
+    chosen = given.model_copy(update={"segmenter": segmenter, "masks": str(folder)})
+    cells, empty = segment_to(fields, out, chosen)
+    print(f"{out}: {len(cells)} cells in {len(fields)} images")
+    if empty:
+        raise DataError(
+            f"{folder}: {empty_sentence(empty, len(fields))}; all others are written; look at their blue"
+        )

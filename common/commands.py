@@ -1,0 +1,81 @@
+"""How every command starts and ends: one line for a user's mistake, an exit code that a script may act on.
+
+0 done, 2 usage or parameters, 3 data, 4 missing weights, 5 machine, 130 and 143 stopped by a signal.
+"""
+
+import errno
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from types import FrameType
+
+import typer
+
+from common.errors import MachineError, UserError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def run_stage(main: Callable[..., None]) -> None:
+    """Run ``main`` as a DVC stage's command line; its options come from its signature."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(main)
+    _die_with_dvc()
+    run(app)
+
+
+def run(app: typer.Typer) -> None:
+    """Run a command line; ``--debug`` anywhere on it shows the traceback of an error."""
+    debug = "--debug" in sys.argv
+    sys.argv = [word for word in sys.argv if word != "--debug"]
+    signal.signal(signal.SIGTERM, _leave)
+    try:
+        app()
+    except (UserError, OSError, MemoryError) as error:
+        if debug or not (explained := _explain(error)):
+            traceback.print_exc()
+        else:
+            print(f"error: {explained}", file=sys.stderr)
+        sys.exit(error.exit_code if isinstance(error, UserError) else MachineError.exit_code)
+
+
+def _explain(error: Exception) -> str:
+    """One line for what a user can mend; nothing for what is our bug."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "out of memory; set HPA_WORKERS=1, or use smaller sizes"
+    if isinstance(error, OSError) and error.errno in FULL:
+        return (
+            f"{error.filename or 'the disk'}: {error.strerror}; free space or mend the rights, then run again"
+        )
+    return ""
+
+
+def _leave(signum: int, frame: FrameType | None) -> None:
+    sys.exit(128 + signum)  # as an exception, so that temporary files are removed
+
+
+def _die_with_dvc() -> None:
+    """End this stage when the DVC that started it is gone.
+
+    A killed ``dvc repro`` leaves its stage running, and the next one would start a second writer beside it.
+    """
+    if "DVC_STAGE" not in os.environ:
+        return
+    import psutil
+
+    ancestors = psutil.Process().parents()
+    dvc = next((p for p in ancestors if any("dvc" in word for word in p.cmdline()[:3])), None)
+    if dvc:
+        threading.Thread(target=_watch, args=(dvc.is_running,), daemon=True).start()
+
+
+def _watch(is_running: Callable[[], bool]) -> None:
+    while is_running():
+        time.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)

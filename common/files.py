@@ -1,0 +1,72 @@
+"""Outputs that are whole or absent, and one writer at a time."""
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from common.errors import MachineError
+
+PART = ".part-"
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path``, for a file or a folder, and rename it when the block succeeds.
+
+    However the block ends, ``path`` holds either what it held before or the complete new output. What a
+    killed process left behind is removed by the next writer.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in path.parent.glob(f".{path.name}{PART}*"):
+        discard(leftover)
+    part = path.parent / f".{path.name}{PART}{os.getpid()}"
+    try:
+        yield part
+        _replace(part, path)
+    finally:
+        discard(part)
+
+
+def _replace(part: Path, path: Path) -> None:
+    if path.is_dir():  # a folder cannot be renamed over a full folder
+        discarded = path.parent / f".{path.name}{PART}old"
+        path.rename(discarded)
+        part.rename(path)
+        discard(discarded)
+    else:
+        part.replace(path)
+
+
+def discard(path: Path) -> None:
+    """Remove a file or a folder, where there is one."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold the right to write ``path``; it falls free when the process ends, however it ends.
+
+    Raises:
+        MachineError: another process is writing ``path``. Names that process.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock_file = path.parent / f".{path.name}.lock"
+    lock = FileLock(lock_file, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        owner = lock_file.read_text().strip() or "another process"
+        raise MachineError(f"{path}: is being written by {owner}; wait for it, or stop it") from None
+    try:
+        lock_file.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
+        yield
+    finally:
+        lock.release()

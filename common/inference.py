@@ -1,0 +1,127 @@
+"""From a folder of images to cells, probabilities, pictures and a submission, with a trained recipe."""
+
+import importlib
+import tempfile
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+
+import pandas as pd
+
+from common.blending import mean_of
+from common.cells import cell_mask_path, read_mask
+from common.crops import CropParams, write_store
+from common.errors import MissingWeightsError, ParamsError
+from common.files import atomic
+from common.image_table import fields_of
+from common.images import Field, read_image
+from common.ingest import folder_entries, ingest
+from common.overlay import write_overlay
+from common.parallel import pmap
+from common.params import load_section
+from common.predictions import write_predictions
+from common.segmentation.segmenters import SegmentParams, segment_fields
+from common.submission import validate_submission, write_submission
+
+ROOT = Path(__file__).parents[1]
+PARAMS = ROOT / "params.yaml"
+MODELS = ROOT / "data" / "models"
+
+
+@dataclass(frozen=True)
+class System:
+    """A trained recipe: its approach's module ``predict`` and the folder of its models."""
+
+    module: ModuleType
+    models: Path
+
+
+def find_system(name: str, models: Path = MODELS) -> System:
+    """Find the trained recipe ``approach/recipe``.
+
+    Raises:
+        ParamsError: there is no such approach or recipe; names those there are.
+        MissingWeightsError: the recipe is not trained.
+    """
+    approach, _, recipe = name.partition("/")
+    if not (ROOT / "approaches" / approach / "recipes" / f"{recipe}.yaml").is_file():
+        known = sorted(f"{p.parents[1].name}/{p.stem}" for p in ROOT.glob("approaches/*/recipes/*.yaml"))
+        raise ParamsError(f"--recipe {name}: no such recipe; known: {', '.join(known)}")
+    if not any((models / approach / recipe).glob("fold-*")):
+        advice = f"train it: dvc repro approaches/{approach}/dvc.yaml"
+        raise MissingWeightsError(f"{models / approach / recipe}: holds no trained fold of {name}; {advice}")
+    return System(importlib.import_module(f"approaches.{approach}.predict"), models / approach / recipe)
+
+
+def all_systems(models: Path = MODELS) -> list[System]:
+    """Every trained recipe.
+
+    Raises:
+        MissingWeightsError: none is trained.
+    """
+    names = sorted({f"{p.parents[1].name}/{p.parent.name}" for p in models.glob("*/*/fold-*")})
+    if not names:
+        raise MissingWeightsError(f"{models}: holds no trained recipe; train them: dvc repro")
+    return [find_system(name, models) for name in names]
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What was found: tables of images and predictions, and the ids of images without a cell."""
+
+    images: pd.DataFrame
+    predictions: pd.DataFrame
+    empty: list[str]
+
+
+def predict_folder(folder: Path, out: Path, systems: list[System], params: Path = PARAMS) -> Predicted:
+    """Predict all images of ``folder``; several systems are averaged.
+
+    Writes into ``out``: ``masks/`` (and their ``cells.parquet``), ``cells.parquet`` (a prediction table),
+    ``overlays/<ID>.png`` and ``submission.csv``.
+
+    Raises:
+        DataError: images that cannot be used; all of them are listed before anything is computed.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        data = Path(scratch)
+        images = ingest(folder_entries(folder), "folder", data / "images", link=True)
+        fields = fields_of(images, data / "images")
+        masks = out / "masks"
+        cells, empty = segment_to(fields, masks, load_section(SegmentParams, params, "segment"))
+        (data / "masks").symlink_to(masks.resolve(), target_is_directory=True)
+        cells.to_parquet(data / "cells.parquet", index=False)
+        write_store(fields, masks, cells, load_section(CropParams, params, "crops"), data / "crops")
+        predictions = mean_of([system.module.predict_cells(system.models, data) for system in systems])
+        write_predictions(predictions, out / "cells.parquet", cells)
+        _draw(fields, masks, predictions, out / "overlays")
+    with atomic(out / "submission.csv") as file:
+        write_submission(
+            file, images, predictions, lambda image_id: read_mask(cell_mask_path(masks, image_id))
+        )
+        validate_submission(file, images)
+    return Predicted(images, predictions, empty)
+
+
+def segment_to(fields: list[Field], out: Path, params: SegmentParams) -> tuple[pd.DataFrame, list[str]]:
+    """Segment ``fields`` into the folder ``out``: masks and ``cells.parquet``; also returns the empty images."""
+    cells, empty = segment_fields(fields, params, out)
+    with atomic(out / "cells.parquet") as part:
+        cells.to_parquet(part, index=False)
+    return cells, empty
+
+
+def _draw(fields: list[Field], masks: Path, predictions: pd.DataFrame, out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    rows = dict(list(predictions.groupby("image_id")))
+    items = [(field, rows.get(field.image_id, predictions.head(0))) for field in fields]
+    for _ in pmap(partial(_draw_one, masks=masks, out=out), items, "overlays"):
+        pass
+
+
+def _draw_one(item: tuple[Field, pd.DataFrame], masks: Path, out: Path) -> None:
+    field, rows = item
+    mask = read_mask(cell_mask_path(masks, field.image_id))
+    with atomic(out / f"{field.image_id}.png") as part:
+        write_overlay(part, read_image(field), mask, rows)

@@ -1,0 +1,125 @@
+"""Pictures of predictions: a field in colour, each cell outlined and named by its most probable class."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageDraw, ImageFont
+from scipy import ndimage
+
+from common.classes import CLASSES, PROBABILITIES
+from common.images import to_uint8
+
+WIDTH_PX = 1400
+LEGEND_ROW_PX = 34
+SHORT = {6: "ER", 7: "Golgi", 3: "Fibrillar center", 17: "Vesicles"}
+"""Names that fit into a cell, where the class's own does not."""
+
+# 19 hues that stay apart on black: nuclear classes warm, cytoplasmic ones cool, Negative grey.
+PALETTE = (
+    *(
+        "#ffd54a",
+        "#ff9f43",
+        "#ff6b6b",
+        "#ff8fb1",
+        "#f7b2ff",
+        "#d98cff",
+        "#38d9d0",
+        "#7dff8a",
+        "#5aa9ff",
+        "#b3e55c",
+    ),
+    *("#ff5edb", "#f4f48b", "#ffa98f", "#66e0ff", "#3fe08f", "#c7a6ff", "#8fb8ff", "#ffcf99", "#b8b8b8"),
+)
+
+
+def short_name(class_id: int) -> str:
+    """A class's name for a picture."""
+    return SHORT.get(class_id, CLASSES[class_id])
+
+
+def draw_overlay(image: np.ndarray, mask: np.ndarray, predictions: pd.DataFrame) -> Image.Image:
+    """Draw the cells of one image over its microtubules (red), protein (green) and nuclei (blue).
+
+    Args:
+        image: (4, H, W) uint8 or uint16.
+        mask: (H, W) cell mask.
+        predictions: the prediction table's rows of this image.
+
+    Returns:
+        A picture 1400 px wide with a legend of the classes shown.
+    """
+    scale = WIDTH_PX / mask.shape[1]
+    size = (WIDTH_PX, round(mask.shape[0] * scale))
+    pixels = cv2.resize(
+        display_colors(image), size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    )
+    small = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT)
+    best = predictions.set_index("cell_id")[list(PROBABILITIES)]
+    top = dict(zip(best.index, best.to_numpy().argmax(axis=1).tolist(), strict=True))
+    for cell_id, class_id in top.items():
+        _outline(pixels, small, cell_id, PALETTE[class_id])
+    picture = Image.new("RGB", (size[0], size[1] + _legend_height(top)), "#111111")
+    picture.paste(Image.fromarray(pixels))
+    pen = ImageDraw.Draw(picture)
+    for cell_id, class_id in top.items():
+        _name(
+            pen,
+            small,
+            cell_id,
+            f"{short_name(class_id)} {best.at[cell_id, f'p_{class_id}']:.2f}",
+            PALETTE[class_id],
+        )
+    _legend(pen, size[1], pd.Series(top, dtype=int).value_counts())
+    return picture
+
+
+def display_colors(image: np.ndarray) -> np.ndarray:
+    """(4, H, W) to (H, W, 3) uint8: red, green and blue, each stretched to its own 99.7 % quantile, gamma .7."""
+    planes = []
+    for channel in to_uint8(image)[:3]:
+        # A floor, so that an empty channel stays black instead of showing its noise.
+        brightest = max(40.0, float(np.percentile(channel[::4, ::4], 99.7)))
+        table = 255 * np.clip(np.arange(256) / brightest, 0, 1) ** 0.7
+        planes.append(table.astype(np.uint8)[channel])
+    return np.stack(planes, axis=-1)
+
+
+def _outline(pixels: np.ndarray, mask: np.ndarray, cell_id: int, color: str) -> None:
+    contours, _ = cv2.findContours(
+        (mask == cell_id).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
+    )
+    rgb = tuple(int(color[i : i + 2], 16) for i in (1, 3, 5))
+    cv2.drawContours(pixels, contours, -1, rgb, 2, cv2.LINE_AA)
+
+
+def _name(pen: ImageDraw.ImageDraw, mask: np.ndarray, cell_id: int, text: str, color: str) -> None:
+    (center,) = ndimage.center_of_mass(mask > 0, mask, [cell_id])
+    if np.isnan(center).any():
+        return  # a cell too small to be seen at this size
+    font = ImageFont.load_default(17)
+    left, top, right, bottom = pen.textbbox((0, 0), text, font=font, stroke_width=3)
+    x = min(max(center[1], (right - left) / 2), mask.shape[1] - (right - left) / 2)
+    y = min(max(center[0], bottom - top), mask.shape[0] - (bottom - top))
+    pen.text((x, y), text, fill=color, font=font, anchor="mm", stroke_width=3, stroke_fill="#000000")
+
+
+def _legend_height(top: dict[int, int]) -> int:
+    return LEGEND_ROW_PX * max(1, -(-len(set(top.values())) // 4))
+
+
+def _legend(pen: ImageDraw.ImageDraw, y: int, counts: pd.Series) -> None:
+    font = ImageFont.load_default(18)
+    if counts.empty:
+        pen.text((16, y + 8), "no cell found", fill="#dddddd", font=font)
+    for place, (class_id, count) in enumerate(counts.items()):
+        left, line = 16 + WIDTH_PX // 4 * (place % 4), y + LEGEND_ROW_PX * (place // 4) + 8
+        pen.rectangle((left, line + 2, left + 16, line + 18), fill=PALETTE[class_id])
+        words = CLASSES[class_id] if len(CLASSES[class_id]) < 27 else short_name(class_id)
+        pen.text((left + 26, line), f"{words}: {count}", fill="#dddddd", font=font)
+
+
+def write_overlay(path: Path, image: np.ndarray, mask: np.ndarray, predictions: pd.DataFrame) -> None:
+    """Draw one image's overlay and write it as PNG."""
+    draw_overlay(image, mask, predictions).save(path, "PNG", compress_level=3)

@@ -1,0 +1,124 @@
+"""Parameter files: read by the parser that DVC uses (YAML 1.2), checked strictly, wrong keys refused by name."""
+
+import difflib
+import json
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from common.errors import ParamsError
+
+SECTIONS = ("scale", "images", "segment", "folds", "crops", "score", "submission")
+"""The keys of the root params.yaml."""
+
+
+class Params(BaseModel):
+    """Frozen parameters; unknown keys, NaN, ``"1e-3"`` for a number and ``yes`` for a switch are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+M = TypeVar("M", bound=Params)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML 1.2 mapping.
+
+    Raises:
+        ParamsError: the file is absent, is not YAML (tabs, repeated keys) or holds no mapping.
+    """
+    try:
+        given = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParamsError(f"{path}: no such file; run from the repository's root") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(given, dict):
+        raise ParamsError(f"{path}: holds {type(given).__name__}, expected a mapping of keys to values")
+    return given
+
+
+def load_section(kind: type[M], path: Path, section: str) -> M:
+    """Read one section of the root params.yaml.
+
+    Raises:
+        ParamsError: the section is missing, a key is unknown (the nearest known one is named), a value is wrong.
+    """
+    given = read_yaml(path)
+    for key in given:
+        if key not in SECTIONS:
+            raise ParamsError(f"{path}: unknown key {key!r}{_nearest(key, SECTIONS)}")
+    if section not in given:
+        raise ParamsError(f"{path}: lacks the section {section!r}")
+    return build(kind, given[section], f"{path}: {section}")
+
+
+def load_scale(path: Path) -> str:
+    """Read ``scale`` of the root params.yaml: ``demo`` or ``full``."""
+    scale = read_yaml(path).get("scale")
+    if scale not in ("demo", "full"):
+        raise ParamsError(f"{path}: scale is {scale!r}, expected demo or full")
+    return str(scale)
+
+
+def load_recipe(kind: type[M], path: Path, scale: str) -> M:
+    """Read a recipe; at scale ``demo`` its ``demo:`` block replaces values of keys that the recipe has.
+
+    Raises:
+        ParamsError: as ``load_section``; also where ``demo:`` names a key that the recipe lacks.
+    """
+    given = read_yaml(path)
+    demo = given.pop("demo", {})
+    if scale == "demo":
+        given = _override(given, demo, f"{path}: demo")
+    return build(kind, given, str(path))
+
+
+def _override(values: dict[str, Any], changes: dict[str, Any], where: str) -> dict[str, Any]:
+    merged = dict(values)
+    for key, change in changes.items():
+        if key not in values:
+            raise ParamsError(f"{where}.{key}: overrides a key that the recipe lacks{_nearest(key, values)}")
+        nested = isinstance(change, dict) and isinstance(values[key], dict)
+        merged[key] = _override(values[key], change, f"{where}.{key}") if nested else change
+    return merged
+
+
+def build(kind: type[M], given: object, where: str) -> M:
+    """Check ``given`` against ``kind``; ``where`` begins every message.
+
+    Raises:
+        ParamsError: lists all that is wrong.
+    """
+    try:
+        # JSON mode: lists fit tuples and 1 fits a float, yet strings never become numbers.
+        return kind.model_validate_json(json.dumps(given, default=str))
+    except ValidationError as error:
+        faults = [_describe(kind, fault) for fault in error.errors()]
+        raise ParamsError("; ".join(f"{where}{fault}" for fault in faults)) from None
+
+
+def _describe(kind: type[Params], fault: Any) -> str:
+    place = "".join(f".{part}" for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        known = _known_keys(kind, fault["loc"][:-1])
+        return f"{place}: unknown key{_nearest(str(fault['loc'][-1]), known)}"
+    if fault["type"] == "missing":
+        return f"{place}: is missing"
+    return f"{place}: {fault['msg']}, found {fault['input']!r}"
+
+
+def _known_keys(kind: Any, place: tuple[Any, ...]) -> list[str]:
+    for part in place:
+        if part in getattr(kind, "model_fields", {}):
+            kind = kind.model_fields[part].annotation
+            kind = next((a for a in get_args(kind) if hasattr(a, "model_fields")), kind)
+    return list(getattr(kind, "model_fields", {}))
+
+
+def _nearest(key: str, known: Any) -> str:
+    close = difflib.get_close_matches(key, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; known keys: {', '.join(known)}"

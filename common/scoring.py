@@ -1,0 +1,125 @@
+"""One scorer for everybody: the competition's metric where cells are known, proxies where only images are."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from common.cells import cell_mask_path, read_mask
+from common.classes import CLASSES, PROBABILITIES
+from common.evaluation import evaluate_maps
+from common.labels.weak import copy_image_labels
+from common.metrics.ranking import (
+    cell_average_precision,
+    image_average_precision,
+    macro_f1,
+    micro_f1,
+    pool_images,
+)
+from common.params import Params
+
+DIGITS = 6
+
+
+class ScoreParams(Params):
+    """The section ``score`` of params.yaml."""
+
+    f1_threshold: float
+
+
+def score_part(
+    predictions: pd.DataFrame,
+    images: pd.DataFrame,
+    masks: Path,
+    truth: pd.DataFrame,
+    truth_masks: Path,
+    threshold: float,
+) -> dict[str, Any] | None:
+    """Score the predictions of one part (out of fold or test).
+
+    Args:
+        predictions: a prediction table.
+        images: the rows of the images table that make up the part.
+        masks: folder of the cell masks that the predictions speak of.
+        truth: a truth table, of any images; those of this part are used.
+        truth_masks: folder of the true cell masks.
+        threshold: from which probability a class counts as present, for F1.
+
+    Returns:
+        ``images``, ``cells``, ``competition`` (None where no cell is known) and ``weak`` (None where no image is
+        labelled); None for a part without images.
+    """
+    if images.empty:
+        return None
+    known = truth[truth["image_id"].isin(images["image_id"])]
+    scored = None if known.empty else _competition(predictions, known, masks, truth_masks)
+    return {
+        "images": len(images),
+        "cells": len(predictions),
+        "competition": scored,
+        "weak": _weak(predictions, images, threshold),
+    }
+
+
+def _competition(
+    predictions: pd.DataFrame, truth: pd.DataFrame, masks: Path, truth_masks: Path
+) -> dict[str, Any]:
+    image_ids = sorted(truth["image_id"].unique())
+    result = {
+        mode: evaluate_maps(_maps(image_ids, masks, truth_masks), predictions, truth, mode) for mode in MODES
+    }
+    board = result["mask_all"]
+    return {
+        "mAP": rounded(board.mAP),
+        "mAP_19": rounded(board.mAP_19),
+        "mAP_ties": {"best": rounded(board.best), "worst": rounded(board.worst)},
+        "mAP_mask_gt": rounded(result["mask_gt"].mAP),
+        "AP": by_class(board.AP),
+    }
+
+
+MODES = ("mask_all", "mask_gt")
+
+
+def _maps(
+    image_ids: list[str], masks: Path, truth_masks: Path
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    for image_id in image_ids:
+        true = read_mask(cell_mask_path(truth_masks, image_id))
+        yield image_id, read_mask(cell_mask_path(masks, image_id), true.shape), true
+
+
+def _weak(predictions: pd.DataFrame, images: pd.DataFrame, threshold: float) -> dict[str, Any] | None:
+    """The proxies that need no cell truth, on the images that have labels and cells."""
+    labels = copy_image_labels(images, predictions)
+    if labels.empty:
+        return None
+    aligned = labels[["image_id", "cell_id"]].merge(
+        predictions, on=["image_id", "cell_id"], validate="one_to_one"
+    )
+    probabilities = aligned[list(PROBABILITIES)].to_numpy()
+    targets = labels[list(PROBABILITIES)].to_numpy()
+    image_index, names = pd.factorize(labels["image_id"])
+    pooled = pool_images(probabilities, image_index)
+    image_targets = targets[[int(np.argmax(image_index == number)) for number in range(len(names))]]
+    cell_ap, per_class = cell_average_precision(probabilities, targets)
+    return {
+        "cell_ap": rounded(cell_ap),
+        "image_ap": rounded(image_average_precision(pooled, image_targets)[0]),
+        "macro_f1": rounded(macro_f1(pooled, image_targets, threshold)),
+        "micro_f1": rounded(micro_f1(pooled, image_targets, threshold)),
+        "cell_AP": by_class(per_class),
+    }
+
+
+def rounded(value: float) -> float | None:
+    """A number as entries hold it: six digits, None where it is undefined."""
+    return None if math.isnan(value) else round(float(value), DIGITS)
+
+
+def by_class(values: np.ndarray) -> dict[str, float | None]:
+    """One value a class, keyed by class id."""
+    return {str(class_id): rounded(values[class_id]) for class_id in range(len(CLASSES))}

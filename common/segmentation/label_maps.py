@@ -1,0 +1,103 @@
+"""Label maps of any segmenter: renumbering, cleaning, smooth enlargement."""
+
+import cv2
+import numpy as np
+from scipy import ndimage
+
+SOFTNESS_PX = 1.0
+"""Sigma of the blur of a label's outline before enlargement, px of the small map: rounds its steps off."""
+
+MARGIN_PX = 5
+"""Pixels round a label that its blur can reach."""
+
+
+def renumber(labels: np.ndarray) -> np.ndarray:
+    """Number the labels of (H, W) 1..n without gaps, in their old order; int32."""
+    present = np.bincount(labels.ravel()) > 0
+    present[0] = False
+    return np.where(present, np.cumsum(present), 0).astype(np.int32)[labels]
+
+
+def drop_small(labels: np.ndarray, min_area: float) -> np.ndarray:
+    """Remove labels of (H, W) with fewer than ``min_area`` pixels and renumber the rest; int32."""
+    kept = np.bincount(labels.ravel()) >= min_area
+    return renumber(np.where(kept[labels], labels, 0))
+
+
+def in_raster_order(nuclei: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Number cells 1..n by their first pixel, row by row, and nuclei alike; drop cells without a nucleus.
+
+    Args:
+        nuclei: (H, W) int, 0 background, value k inside cell k.
+        cells: (H, W) int, 0 background.
+
+    Returns:
+        nuclei and cells, int32.
+    """
+    with_nucleus = np.bincount(nuclei.ravel(), minlength=int(cells.max(initial=0)) + 1) > 0
+    first = []
+    for label, box in enumerate(ndimage.find_objects(cells), 1):
+        if box is not None and with_nucleus[label]:
+            column = box[1].start + int((cells[box][0] == label).argmax())
+            first.append((box[0].start, column, label))
+    new = np.zeros(len(with_nucleus), np.int32)
+    new[[label for *_, label in sorted(first)]] = np.arange(1, len(first) + 1)
+    return new[nuclei], new[cells]
+
+
+def largest_parts(labels: np.ndarray) -> np.ndarray:
+    """Keep the largest 4-connected part of each label of (H, W); the rest becomes background."""
+    out = np.zeros_like(labels)
+    for label, box in enumerate(ndimage.find_objects(labels), 1):
+        if box is None:
+            continue
+        own = (labels[box] == label).astype(np.uint8)
+        _, parts, stats, _ = cv2.connectedComponentsWithStats(own, connectivity=4)
+        largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
+        out[box][parts == largest] = label
+    return out
+
+
+def enlarge(labels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Bring a label map to another size with smooth outlines: the largest soft mask wins a pixel.
+
+    Args:
+        labels: (h, w) int32, 0 background.
+        shape: (H, W) of the wanted map, px; may be smaller too.
+
+    Returns:
+        (H, W) int32.
+    """
+    step = np.divide(labels.shape, shape)
+    background = _soften(labels == 0)
+    best = cv2.resize(background, shape[::-1], interpolation=cv2.INTER_LINEAR)
+    out = np.zeros(shape, np.int32)
+    for label, box in enumerate(ndimage.find_objects(labels), 1):
+        if box is None:
+            continue
+        box = tuple(slice(max(0, side.start - MARGIN_PX), side.stop + MARGIN_PX) for side in box)
+        soft = _soften(labels[box] == label)
+        stop = [start + length for start, length in zip((s.start for s in box), soft.shape, strict=True)]
+        low = [int(side.start / by) for side, by in zip(box, step, strict=True)]
+        high = [min(full, int(np.ceil(end / by))) for end, by, full in zip(stop, step, shape, strict=True)]
+        big = _resample(soft, step, [side.start for side in box], low, high)
+        target = np.s_[low[0] : high[0], low[1] : high[1]]
+        won = big > best[target]
+        best[target][won] = big[won]
+        out[target][won] = label
+    return out
+
+
+def _soften(mask: np.ndarray) -> np.ndarray:
+    return cv2.GaussianBlur(mask.astype(np.float32), (0, 0), SOFTNESS_PX, borderType=cv2.BORDER_REPLICATE)
+
+
+def _resample(
+    soft: np.ndarray, step: np.ndarray, start: list[int], low: list[int], high: list[int]
+) -> np.ndarray:
+    """Read the crop that begins at ``start`` of the small map at the big map's pixels low..high."""
+    shift = [(low[i] + 0.5) * step[i] - 0.5 - start[i] for i in (0, 1)]
+    matrix = np.array([[step[1], 0, shift[1]], [0, step[0], shift[0]]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    size = (high[1] - low[1], high[0] - low[0])
+    return cv2.warpAffine(soft, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)

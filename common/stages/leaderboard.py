@@ -1,0 +1,25 @@
+"""Renders the leaderboard from the entries of all systems.
+
+python -m common.stages.leaderboard --entries leaderboard/entries --out leaderboard/README.md
+--page leaderboard/board.html
+"""
+
+from pathlib import Path
+
+from common.commands import run_stage
+
+
+def main(entries: Path, out: Path, page: Path) -> None:
+    """Rank the entries: --out is Markdown, --page one HTML file."""
+    from common import board
+    from common.files import atomic, exclusive
+
+    rows = board.rank(board.read_entries(entries, Path("approaches")))
+    with exclusive(out), atomic(out) as text, atomic(page) as html:
+        text.write_text(board.markdown(rows))
+        html.write_text(board.page(rows))
+    print(board.terminal(rows))
+
+
+if __name__ == "__main__":
+    run_stage(main)

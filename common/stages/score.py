@@ -1,0 +1,63 @@
+"""Scores a system's predictions: the competition's metric where cells are known, proxies against image labels.
+
+python -m common.stages.score --predictions data/predictions/cell_crop/effb2_cell --images data/images
+--cells data/cells.parquet --masks data/masks --truth data/truth --out leaderboard/entries/cell_crop.effb2_cell.json
+"""
+
+from pathlib import Path
+
+from common.commands import run_stage
+
+
+def main(
+    predictions: Path,
+    images: Path,
+    cells: Path,
+    masks: Path,
+    truth: Path,
+    out: Path,
+    params: Path = Path("params.yaml"),
+) -> None:
+    """Score oof.parquet and test.parquet of --predictions: --out gets the entry of the leaderboard."""
+    import json
+
+    from common.cells import read_cells
+    from common.files import atomic, exclusive
+    from common.image_table import read_images
+    from common.params import load_section
+    from common.predictions import read_predictions
+    from common.scoring import ScoreParams, score_part
+    from common.tracking import tracked_run
+    from common.truth import read_truth
+
+    settings = load_section(ScoreParams, params, "score")
+    table, known, true = read_images(images), read_cells(cells), read_truth(truth)
+    approach, recipe = out.stem.split(".", 1)
+    entry: dict[str, object] = {"approach": approach, "recipe": recipe}
+    for name, split in (("oof", "train"), ("test", "test")):
+        part = table[table["split"] == split]
+        scored = read_predictions(
+            predictions / f"{name}.parquet", known[known["image_id"].isin(part["image_id"])]
+        )
+        entry[name] = score_part(scored, part, masks, true, truth / "masks", settings.f1_threshold)
+    with exclusive(out), atomic(out) as file:
+        file.write_text(json.dumps(entry, indent=1) + "\n")
+    with tracked_run(approach, recipe, "score", {}) as run:
+        run.log({f"score/{name}": value for name, value in headline(entry).items()})
+
+
+def headline(entry: dict) -> dict[str, float]:
+    """The comparable numbers of an entry, for a dashboard."""
+    found = {}
+    for part in ("oof", "test"):
+        for kind, keys in (
+            ("competition", ("mAP", "mAP_mask_gt")),
+            ("weak", ("cell_ap", "image_ap", "macro_f1")),
+        ):
+            values = (entry[part] or {}).get(kind) or {}
+            found |= {f"{part}/{key}": values[key] for key in keys if values.get(key) is not None}
+    return found
+
+
+if __name__ == "__main__":
+    run_stage(main)
