@@ -9,7 +9,7 @@ gaussian, Otsu of the logarithm, watershed. Times are medians and ratios of one 
 import argparse
 import os
 import sys
-import time
+import timeit
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,12 +48,7 @@ def plain_watershed(image: np.ndarray, nuclei: np.ndarray) -> np.ndarray:
 
 def median_time(repeats: int, work: Callable[..., object], *arguments: object) -> float:
     """Median seconds of ``work(*arguments)``."""
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work(*arguments)
-        seconds.append(time.perf_counter() - start)
-    return float(np.median(seconds))
+    return float(np.median(timeit.repeat(lambda: work(*arguments), number=1, repeat=repeats)))
 
 
 def read_fields(shared: Path) -> list[Field]:

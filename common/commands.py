@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Callable
 from types import FrameType
+from typing import Annotated
 
 import typer
 
@@ -21,7 +22,9 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def run_stage(main: Callable[..., None]) -> None:
-    """Run ``main`` as a DVC stage's command line; its options come from its signature."""
+    """Run ``main`` as a DVC stage's command line: each parameter is an option, ``--out`` for ``out``."""
+    kinds = {name: kind for name, kind in main.__annotations__.items() if name != "return"}
+    main.__annotations__ = {name: Annotated[kind, typer.Option()] for name, kind in kinds.items()}
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(main)
     _die_with_dvc()

@@ -175,8 +175,8 @@ def _cells_of(
     """One image's cells as detections and objects, and how the tables fail to fit its maps."""
     cells, scores = predicted.of_image(image_id)
     true_cells, labels = true.of_image(image_id)
-    faults = _faults_of_cells(cells, overlap.predicted, f"image {image_id}: the predictions")
-    faults += _faults_of_cells(true_cells, overlap.truth, f"image {image_id}: the truth")
+    faults = _faults_of_cells(cells, overlap.predicted, f"image {image_id}: predicted cell")
+    faults += _faults_of_cells(true_cells, overlap.truth, f"image {image_id}: true cell")
     rows = np.searchsorted(overlap.predicted, cells)
     classes = np.arange(len(CLASSES))
     detections = Detections(np.tile(classes, len(rows)), scores.ravel(), np.repeat(rows, len(CLASSES)))
@@ -191,10 +191,11 @@ def _cells_of(
 
 def _faults_of_cells(cells: np.ndarray, ids: np.ndarray, what: str) -> list[str]:
     faults = []
-    if len(np.unique(cells)) < len(cells):
-        faults.append(f"{what} hold a cell more than once")
-    if (lost := np.setdiff1d(cells, ids)).size:
-        faults.append(f"{what} name cell {lost[0]}, which the map does not hold ({lost.size} such cells)")
+    different, times = np.unique(cells, return_counts=True)
+    if (times > 1).any():
+        faults.append(f"{what} {different[times > 1][0]} has more than one row")
+    if (lost := np.setdiff1d(different, ids)).size:
+        faults.append(f"{what} {lost[0]} is not in its map ({lost.size} such cells)")
     return faults
 
 

@@ -87,7 +87,7 @@ class Step(LightningModule):
     def on_validation_epoch_end(self) -> None:
         probabilities, targets = (np.concatenate(parts) for parts in zip(*self.outputs, strict=True))
         self.outputs.clear()
-        self.log("val/cell_ap", float(cell_average_precision(probabilities, targets > 0.5).mean))
+        self.log("val/cell_ap", cell_average_precision(probabilities, targets > 0.5)[0])
 
     def configure_optimizers(self) -> Any:
         chosen = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[self.optimizer_params.name]

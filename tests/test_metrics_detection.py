@@ -250,7 +250,7 @@ def test_every_order_of_ties_stays_within_the_bounds(made: list[Image], seed: in
 def test_the_bounds_are_the_extremes_over_all_orders_of_ties(seed: int) -> None:
     rng = np.random.default_rng(seed)
     overlap = rng.choice([0, 0.3, 0.6, 0.8, 1], (3, 3)).tolist()
-    rows = [(0, int(rng.integers(1, 3)), int(rng.integers(0, 3))) for _ in range(4)]
+    rows = [(0, float(rng.integers(1, 3)), int(rng.integers(0, 3))) for _ in range(4)]
     detections, truth = image_of(rows, [0, 0, 0], overlap, [False, False, bool(rng.random() < 0.5)])
     values = []
     for within in permutations(range(4)):  # the image and the pool are sorted apart, so both orders vary

@@ -56,8 +56,9 @@ def overlap_matrix(predicted: np.ndarray, truth: np.ndarray) -> MapOverlap:
     rows, predicted_ids = _numbered(predicted)
     columns, truth_ids = _numbered(truth)
     width = len(truth_ids) + 1
-    pairs = np.bincount((rows * width + columns).ravel(), minlength=(len(predicted_ids) + 1) * width)
-    table = pairs.reshape(-1, width)
+    rows *= width  # in place: at full size each of these arrays is 75 megabytes
+    rows += columns
+    table = np.bincount(rows.ravel(), minlength=(len(predicted_ids) + 1) * width).reshape(-1, width)
     both = table[1:, 1:]
     either = table[1:].sum(axis=1)[:, None] + table[:, 1:].sum(axis=0)[None] - both
     return MapOverlap(predicted_ids, truth_ids, (both / either).astype(np.float32))
