@@ -61,7 +61,7 @@ def build_classifier(params: BackboneParams, channels: int, classes: int) -> nn.
         raise ParamsError(
             f"backbone.name: timm has no {params.name!r}; similar: {', '.join(close) or 'none'}"
         )
-    shape = {"in_chans": channels, "num_classes": classes, "drop_rate": params.dropout}
+    shape: dict[str, Any] = {"in_chans": channels, "num_classes": classes, "drop_rate": params.dropout}
     return _pretrained(params, shape) if params.pretrained else timm.create_model(params.name, **shape)
 
 

@@ -25,7 +25,7 @@ def run_stage(main: Callable[..., None]) -> None:
     """Run ``main`` as a DVC stage's command line: each parameter is an option, ``--out`` for ``out``."""
     kinds = {name: kind for name, kind in main.__annotations__.items() if name != "return"}
     main.__annotations__ = {name: Annotated[kind, typer.Option()] for name, kind in kinds.items()}
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.command()(main)
     _die_with_dvc()
     run(app)

@@ -1,11 +1,12 @@
 """Pictures of predictions: a field in colour, each cell outlined and named by its most probable class."""
 
+from collections import Counter
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageColor, ImageDraw, ImageFont
 from scipy import ndimage
 
 from common.classes import CLASSES, PROBABILITIES
@@ -13,6 +14,7 @@ from common.images import to_uint8
 
 WIDTH_PX = 1400
 LEGEND_ROW_PX = 34
+LEGEND_COLUMNS = 4
 SHORT = {6: "ER", 7: "Golgi", 3: "Fibrillar center", 17: "Vesicles"}
 """Names that fit into a cell, where the class's own does not."""
 
@@ -56,22 +58,18 @@ def draw_overlay(image: np.ndarray, mask: np.ndarray, predictions: pd.DataFrame)
         display_colors(image), size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     )
     small = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT)
-    best = predictions.set_index("cell_id")[list(PROBABILITIES)]
-    top = dict(zip(best.index, best.to_numpy().argmax(axis=1).tolist(), strict=True))
-    for cell_id, class_id in top.items():
+    probabilities = predictions[list(PROBABILITIES)].to_numpy()
+    cells = list(zip(predictions["cell_id"].tolist(), probabilities.argmax(axis=1).tolist(), strict=True))
+    for cell_id, class_id in cells:
         _outline(pixels, small, cell_id, PALETTE[class_id])
-    picture = Image.new("RGB", (size[0], size[1] + _legend_height(top)), "#111111")
+    counts = Counter(class_id for _, class_id in cells)
+    picture = Image.new("RGB", (size[0], size[1] + _legend_height(counts)), "#111111")
     picture.paste(Image.fromarray(pixels))
     pen = ImageDraw.Draw(picture)
-    for cell_id, class_id in top.items():
-        _name(
-            pen,
-            small,
-            cell_id,
-            f"{short_name(class_id)} {best.at[cell_id, f'p_{class_id}']:.2f}",
-            PALETTE[class_id],
-        )
-    _legend(pen, size[1], pd.Series(top, dtype=int).value_counts())
+    centers = ndimage.center_of_mass(small > 0, small, [cell_id for cell_id, _ in cells])
+    for (_, class_id), center, probability in zip(cells, centers, probabilities.max(axis=1), strict=True):
+        _name(pen, center, f"{short_name(class_id)} {probability:.2f}", PALETTE[class_id], size)
+    _legend(pen, size[1], counts)
     return picture
 
 
@@ -90,31 +88,33 @@ def _outline(pixels: np.ndarray, mask: np.ndarray, cell_id: int, color: str) -> 
     contours, _ = cv2.findContours(
         (mask == cell_id).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
     )
-    rgb = tuple(int(color[i : i + 2], 16) for i in (1, 3, 5))
-    cv2.drawContours(pixels, contours, -1, rgb, 2, cv2.LINE_AA)
+    cv2.drawContours(pixels, contours, -1, ImageColor.getrgb(color), 2, cv2.LINE_AA)
 
 
-def _name(pen: ImageDraw.ImageDraw, mask: np.ndarray, cell_id: int, text: str, color: str) -> None:
-    (center,) = ndimage.center_of_mass(mask > 0, mask, [cell_id])
+def _name(
+    pen: ImageDraw.ImageDraw, center: tuple[float, float], text: str, color: str, size: tuple[int, int]
+) -> None:
     if np.isnan(center).any():
         return  # a cell too small to be seen at this size
     font = ImageFont.load_default(17)
     left, top, right, bottom = pen.textbbox((0, 0), text, font=font, stroke_width=3)
-    x = min(max(center[1], (right - left) / 2), mask.shape[1] - (right - left) / 2)
-    y = min(max(center[0], bottom - top), mask.shape[0] - (bottom - top))
+    half_width, height = (right - left) / 2, bottom - top
+    x = min(max(center[1], half_width), size[0] - half_width)
+    y = min(max(center[0], height), size[1] - height)
     pen.text((x, y), text, fill=color, font=font, anchor="mm", stroke_width=3, stroke_fill="#000000")
 
 
-def _legend_height(top: dict[int, int]) -> int:
-    return LEGEND_ROW_PX * max(1, -(-len(set(top.values())) // 4))
+def _legend_height(counts: Counter[int]) -> int:
+    return LEGEND_ROW_PX * max(1, -(-len(counts) // LEGEND_COLUMNS))
 
 
-def _legend(pen: ImageDraw.ImageDraw, y: int, counts: pd.Series) -> None:
+def _legend(pen: ImageDraw.ImageDraw, y: int, counts: Counter[int]) -> None:
     font = ImageFont.load_default(18)
-    if counts.empty:
+    if not counts:
         pen.text((16, y + 8), "no cell found", fill="#dddddd", font=font)
-    for place, (class_id, count) in enumerate(counts.items()):
-        left, line = 16 + WIDTH_PX // 4 * (place % 4), y + LEGEND_ROW_PX * (place // 4) + 8
+    for place, (class_id, count) in enumerate(counts.most_common()):
+        row, column = divmod(place, LEGEND_COLUMNS)
+        left, line = 16 + WIDTH_PX // LEGEND_COLUMNS * column, y + LEGEND_ROW_PX * row + 8
         pen.rectangle((left, line + 2, left + 16, line + 18), fill=PALETTE[class_id])
         words = CLASSES[class_id] if len(CLASSES[class_id]) < 27 else short_name(class_id)
         pen.text((left + 26, line), f"{words}: {count}", fill="#dddddd", font=font)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from common.cells import KEYS
 from common.classes import PROBABILITIES
@@ -51,7 +52,7 @@ def _check_cells(table: pd.DataFrame, origin: str, cells: pd.DataFrame) -> None:
             )
 
 
-def _name(table: pd.DataFrame, rows: "np.ndarray | pd.Series") -> str:
+def _name(table: pd.DataFrame, rows: ArrayLike) -> str:
     first = table.loc[np.asarray(rows)].iloc[0]
     return f"{first['image_id']} cell {first['cell_id']}"
 

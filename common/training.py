@@ -5,7 +5,7 @@ import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,40 +20,13 @@ from lightning import Callback, LightningModule, Trainer  # noqa: E402
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint  # noqa: E402
 
 from common.errors import DataError  # noqa: E402
+from common.forward import loader_options  # noqa: E402
 from common.metrics.ranking import cell_average_precision  # noqa: E402
-from common.params import Params  # noqa: E402
-from common.progress import track  # noqa: E402
 from common.sampling import EpochSampler  # noqa: E402
+from common.schedules import OptimizerParams, TrainerParams, WarmRestarts  # noqa: E402
 from common.tracking import Run  # noqa: E402
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-
-
-class OptimizerParams(Params):
-    """The section ``optimizer`` of a recipe."""
-
-    name: Literal["adam", "adamw"]
-    lr: float
-    weight_decay: float = 0.0
-
-
-class WarmRestarts(Params):
-    """Cosine annealing with warm restarts, stepped by epoch (Loshchilov and Hutter 2017)."""
-
-    first_period: int
-    period_factor: int
-    lowest_lr: float
-
-
-class TrainerParams(Params):
-    """The section ``trainer`` of a recipe."""
-
-    epochs: int
-    batch_size: int
-    patience: int
-    """Epochs without a lower validation loss after which training stops."""
-    precision: Literal["32-true", "16-mixed", "bf16-mixed"]
-    seed: int
 
 
 class Step(LightningModule):
@@ -150,26 +123,6 @@ def fit(
     trainer.fit(step, batches, DataLoader(valid, params.batch_size, **loader_options()))
     step.load_state_dict(torch.load(best.best_model_path, weights_only=True)["state_dict"])
     return report.history
-
-
-def predict(network: nn.Module, data: Dataset[Any], batch_size: int) -> np.ndarray:
-    """Probabilities of every item: (N, classes) float32."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = network.to(device).eval()
-    with torch.inference_mode():
-        batches = DataLoader(data, batch_size, **loader_options())
-        found = [
-            network(pixels.to(device)).float().sigmoid().cpu().numpy()
-            for pixels, *_ in track(batches, len(batches), "prediction")
-        ]
-    return np.concatenate(found)
-
-
-def loader_options() -> dict[str, Any]:
-    """Where a GPU waits, processes feed it; on a CPU they would only take its cores."""
-    if not torch.cuda.is_available():
-        return {}
-    return {"num_workers": min(8, os.cpu_count() or 1), "pin_memory": True, "persistent_workers": True}
 
 
 def _quiet_lightning() -> None:

@@ -14,8 +14,8 @@ from common.cells import KEYS
 from common.classes import CLASSES, PROBABILITIES
 from common.crops import CropStore
 from common.errors import DataError
+from common.forward import predict
 from common.tracking import Run
-from common.training import Step, fit, predict
 
 LOSSES = {"bce": binary_cross_entropy_with_logits}
 
@@ -32,6 +32,8 @@ def train_fold(
     known = labels.merge(folds, on="image_id")
     cells = store.index[KEYS].merge(known, on=KEYS, how="left")
     in_fold, labelled = cells["fold"] == fold, cells["fold"].notna()
+    from common.training import Step, fit  # Lightning is slow to import, and predicting does without it
+
     parts = []
     for name, chosen in (("training", labelled & ~in_fold), ("validation", in_fold)):
         rows = np.flatnonzero(chosen)

@@ -6,7 +6,7 @@ from common.augment import Name
 from common.backbones import BackboneParams
 from common.crops import View
 from common.params import Params
-from common.training import OptimizerParams, TrainerParams, WarmRestarts
+from common.schedules import OptimizerParams, TrainerParams, WarmRestarts
 
 
 class Normalize(Params):

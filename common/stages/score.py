@@ -5,6 +5,7 @@ python -m common.stages.score --predictions data/predictions/cell_crop/effb2_cel
 """
 
 from pathlib import Path
+from typing import Any
 
 from common.commands import run_stage
 
@@ -33,7 +34,7 @@ def main(
     settings = load_section(ScoreParams, params, "score")
     table, known, true = read_images(images), read_cells(cells), read_truth(truth)
     approach, recipe = out.stem.split(".", 1)
-    entry: dict[str, object] = {"approach": approach, "recipe": recipe}
+    entry: dict[str, Any] = {"approach": approach, "recipe": recipe}
     for name, split in (("oof", "train"), ("test", "test")):
         part = table[table["split"] == split]
         scored = read_predictions(
@@ -46,9 +47,9 @@ def main(
         run.log({f"score/{name}": value for name, value in headline(entry).items()})
 
 
-def headline(entry: dict) -> dict[str, float]:
+def headline(entry: dict[str, Any]) -> dict[str, float]:
     """The comparable numbers of an entry, for a dashboard."""
-    found = {}
+    found: dict[str, float] = {}
     for part in ("oof", "test"):
         for kind, keys in (
             ("competition", ("mAP", "mAP_mask_gt")),
