@@ -4,16 +4,20 @@ import importlib.util
 import os
 import socket
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 from urllib.parse import urlparse
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from common.errors import MissingWeightsError, ParamsError
 from common.params import Params
 
 HUB = "https://huggingface.co"
+# The hub is out of reach; tensors of other shapes; a damaged file; a pickle with more than tensors in it.
+LOAD_ERRORS = (OSError, RuntimeError, SafetensorError, UnpicklingError)
 
 
 class BackboneParams(Params):
@@ -77,10 +81,7 @@ def _pretrained(params: BackboneParams, shape: dict[str, Any]) -> nn.Module:
         source = {"pretrained_cfg_overlay": {"file": params.weights}}
     try:
         network: nn.Module = timm.create_model(params.name, pretrained=True, **source, **shape)
-    except (
-        OSError,
-        RuntimeError,
-    ) as error:  # the hub's errors are OSErrors; weights of other shapes RuntimeErrors
+    except LOAD_ERRORS as error:
         first_line = str(error).strip().splitlines()[0]
         raise MissingWeightsError(
             f"pretrained weights of {params.name} cannot be loaded ({first_line}); go online once, or set "

@@ -10,6 +10,7 @@ from common.classes import CLASSES
 from common.errors import DataError
 
 NOT_APPROACHES = ("controls", "blend")
+ENTRY_KEYS = {"approach", "recipe", "oof", "test"}
 HEADER = (
     "#",
     "system",
@@ -43,7 +44,7 @@ def read_entries(folder: Path, approaches: Path) -> list[dict[str, Any]]:
     """Read all entries.
 
     Raises:
-        DataError: an entry is no JSON or its approach is gone.
+        DataError: an entry is no JSON, lacks a key, or its approach is gone.
     """
     entries = []
     for path in sorted(folder.glob("*.json")):
@@ -51,6 +52,8 @@ def read_entries(folder: Path, approaches: Path) -> list[dict[str, Any]]:
             entry = json.loads(path.read_text())
         except json.JSONDecodeError as error:
             raise DataError(f"{path}: is no JSON ({error}); delete it and run: dvc repro") from None
+        if not isinstance(entry, dict) or ENTRY_KEYS - entry.keys():
+            raise DataError(f"{path}: lacks one of {sorted(ENTRY_KEYS)}; delete it and run: dvc repro")
         name = entry["approach"]
         if name not in NOT_APPROACHES and not (approaches / name / "dvc.yaml").is_file():
             raise DataError(f"{path}: there is no approaches/{name}; delete that entry")

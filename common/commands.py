@@ -11,6 +11,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
@@ -73,7 +74,7 @@ def _die_with_dvc() -> None:
     import psutil
 
     ancestors = psutil.Process().parents()
-    dvc = next((p for p in ancestors if any("dvc" in word for word in p.cmdline()[:3])), None)
+    dvc = next((p for p in ancestors if any(Path(word).stem == "dvc" for word in p.cmdline()[:3])), None)
     if dvc:
         threading.Thread(target=_watch, args=(dvc.is_running,), daemon=True).start()
 

@@ -6,6 +6,7 @@ with ``truth_masks/<ID>_cell.png``.
 """
 
 import csv
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from common.cells import cell_mask_path
 from common.classes import NEGATIVE, parse_labels
 from common.errors import DataError
 from common.images import Field, find_fields, id_fault
+
+CELL_ID = re.compile(r"[1-9][0-9]{0,4}")
 
 
 @dataclass(frozen=True)
@@ -111,8 +114,8 @@ def _read_truth(path: Path, faults: list[str]) -> dict[tuple[str, int], tuple[in
     for where, (image_id, cell, label) in (
         _rows(path, ("ID", "cell_id", "Label"), faults) if path.is_file() else ()
     ):
-        if not cell.isdigit() or int(cell) < 1:
-            faults.append(f"{where}: cell_id is {cell!r}, expected a whole number from 1")
+        if not CELL_ID.fullmatch(cell):
+            faults.append(f"{where}: cell_id is {cell[:20]!r}, expected a whole number from 1 to 65535")
             continue
         if (image_id, int(cell)) in truth:
             faults.append(f"{where}: {image_id} cell {cell} is there twice; keep one row")

@@ -110,7 +110,8 @@ def cut_cell(
     Returns:
         (5, h, w) uint8 with the mask plane last, and the box of the cell within it.
     """
-    y0, x0 = np.floor(box[:2]).astype(int)
+    # The sides of a scaled mask are rounded: a box at its very end may begin beyond it.
+    y0, x0 = np.minimum(np.floor(box[:2]).astype(int), np.array(mask.shape) - 1)
     y1, x1 = np.maximum(np.ceil(box[2:]).astype(int), (y0 + 1, x0 + 1))
     top, left = max(0, y0 - margin_px), max(0, x0 - margin_px)
     window = np.s_[top : y1 + margin_px, left : x1 + margin_px]

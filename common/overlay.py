@@ -66,7 +66,8 @@ def draw_overlay(image: np.ndarray, mask: np.ndarray, predictions: pd.DataFrame)
     picture = Image.new("RGB", (size[0], size[1] + _legend_height(counts)), "#111111")
     picture.paste(Image.fromarray(pixels))
     pen = ImageDraw.Draw(picture)
-    centers = ndimage.center_of_mass(small > 0, small, [cell_id for cell_id, _ in cells])
+    with np.errstate(invalid="ignore"):  # a cell that is too small to be seen has no centre
+        centers = ndimage.center_of_mass(small > 0, small, [cell_id for cell_id, _ in cells])
     for (_, class_id), center, probability in zip(cells, centers, probabilities.max(axis=1), strict=True):
         _name(pen, center, f"{short_name(class_id)} {probability:.2f}", PALETTE[class_id], size)
     _legend(pen, size[1], counts)

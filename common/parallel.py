@@ -43,7 +43,7 @@ def worker_count() -> int:
     given = os.environ.get("HPA_WORKERS", "")
     if not given:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not given.isdigit() or int(given) < 1:
+    if not given.isdecimal() or int(given) < 1:
         raise ParamsError(f"HPA_WORKERS is {given!r}, expected a whole number from 1")
     return int(given)
 
@@ -69,11 +69,17 @@ def _one_thread() -> None:
 
 def _dask(work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
     try:
-        from distributed import Client
+        from distributed import Client, KilledWorker
     except ImportError:
         raise ParamsError("HPA_PARALLEL=dask needs an extra: pip install 'hpa-arena[dask]'") from None
     address = os.environ.get("DASK_SCHEDULER_ADDRESS")
     local = {"n_workers": worker_count(), "threads_per_worker": 1, "dashboard_address": None}
     with Client(address) if address else Client(**local) as client:
-        for future in client.map(work, items, retries=2, pure=False):
-            yield future.result()
+        try:
+            for future in client.map(work, items, retries=2, pure=False):
+                yield future.result()
+        except KilledWorker as error:
+            advice = "give the workers more memory, or for local ones set HPA_WORKERS=1"
+            raise MachineError(
+                f"a worker process was killed again and again at {error.task}, most likely out of memory; {advice}"
+            ) from None

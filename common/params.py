@@ -2,6 +2,7 @@
 
 import difflib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -77,7 +78,9 @@ def load_recipe(kind: type[M], path: Path, scale: str) -> M:
     return build(kind, given, str(path))
 
 
-def _override(values: dict[str, Any], changes: dict[str, Any], where: str) -> dict[str, Any]:
+def _override(values: dict[str, Any], changes: Any, where: str) -> dict[str, Any]:
+    if not isinstance(changes, dict):
+        raise ParamsError(f"{where}: holds {type(changes).__name__}, expected a mapping of keys to values")
     merged = dict(values)
     for key, change in changes.items():
         if key not in values:
@@ -96,6 +99,8 @@ def build(kind: type[M], given: object, where: str) -> M:
     try:
         # JSON mode: lists fit tuples and 1 fits a float, yet strings never become numbers.
         return kind.model_validate_json(json.dumps(given, default=str))
+    except TypeError:
+        raise ParamsError(f"{where}: holds a list or a mapping as a key, expected plain words") from None
     except ValidationError as error:
         faults = [_describe(kind, fault) for fault in error.errors()]
         raise ParamsError("; ".join(f"{where}{fault}" for fault in faults)) from None
@@ -119,6 +124,7 @@ def _known_keys(kind: Any, place: tuple[Any, ...]) -> list[str]:
     return list(getattr(kind, "model_fields", {}))
 
 
-def _nearest(key: str, known: Any) -> str:
-    close = difflib.get_close_matches(key, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; known keys: {', '.join(known)}"
+def _nearest(key: object, known: Iterable[object]) -> str:
+    names = [str(name) for name in known]  # YAML has keys that are numbers, too
+    close = difflib.get_close_matches(str(key), names, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; known keys: {', '.join(names)}"

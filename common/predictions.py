@@ -1,10 +1,14 @@
 """The contract between approaches and everything else: one row a cell, one probability a class."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from pandas.api.types import is_integer_dtype, is_numeric_dtype, is_string_dtype
+from pyarrow import ArrowException
 
 from common.cells import KEYS
 from common.classes import PROBABILITIES
@@ -23,11 +27,12 @@ def check_predictions(table: pd.DataFrame, origin: str, cells: pd.DataFrame | No
         cells: where given, the table must hold exactly these cells (image_id, cell_id), in any order.
 
     Raises:
-        DataError: other columns; NaN; a probability outside [0, 1]; a cell that is missing, unknown or there
+        DataError: other columns or types; NaN; a probability outside [0, 1]; a cell that is missing, unknown or there
             twice. Names the first such cell.
     """
     if list(table.columns) != COLUMNS:
         raise DataError(f"{origin}: columns are {list(table.columns)}, expected {COLUMNS}")
+    _check_types(table, origin)
     if (repeated := table.duplicated(KEYS)).any():
         raise DataError(f"{origin}: {repeated.sum()} cells are there twice, first {_name(table, repeated)}")
     probabilities = table[list(PROBABILITIES)].to_numpy(float)
@@ -40,6 +45,17 @@ def check_predictions(table: pd.DataFrame, origin: str, cells: pd.DataFrame | No
         raise DataError(f"{origin}: probabilities span {span}, outside [0, 1], first {_name(table, outside)}")
     if cells is not None:
         _check_cells(table, origin, cells)
+
+
+def _check_types(table: pd.DataFrame, origin: str) -> None:
+    kinds: dict[str, tuple[Callable[[Any], bool], str]] = {
+        "image_id": (is_string_dtype, "text"),
+        "cell_id": (is_integer_dtype, "whole numbers"),
+        **dict.fromkeys(PROBABILITIES, (is_numeric_dtype, "numbers")),
+    }
+    for column, (fits, kind) in kinds.items():
+        if len(table) and not fits(table[column]):  # no row, no type
+            raise DataError(f"{origin}: {column} holds {table[column].dtype}, expected {kind}")
 
 
 def _check_cells(table: pd.DataFrame, origin: str, cells: pd.DataFrame) -> None:
@@ -68,6 +84,9 @@ def read_predictions(path: Path, cells: pd.DataFrame | None = None) -> pd.DataFr
     """Read a prediction table, sorted by cell. Raises as the checker, and where there is no such file."""
     if not path.is_file():
         raise DataError(f"{path}: no such prediction table; run the approach's predict stage")
-    table = pd.read_parquet(path)
+    try:
+        table = pd.read_parquet(path)
+    except (ArrowException, OSError):
+        raise DataError(f"{path}: is no Parquet or damaged; run the approach's predict stage again") from None
     check_predictions(table, str(path), cells)
-    return table
+    return table.sort_values(KEYS, ignore_index=True)

@@ -104,7 +104,6 @@ def fit(
         DataError: the loss became NaN or infinite; names the crops of the batch.
     """
     _quiet_lightning()
-    torch.manual_seed(params.seed)  # dropout; everything else has its own generator
     best = ModelCheckpoint(dirpath=scratch, filename="best", monitor="val/loss", save_weights_only=True)
     report = Report(run)
     trainer = Trainer(
@@ -130,7 +129,7 @@ def _quiet_lightning() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",
-        ".*is smaller than the logging interval.*",
+        ".*is smaller than the logging interval.*", ".*LeafSpec.*",
         ".*litlogger.*",
     ):
         warnings.filterwarnings("ignore", message)

@@ -59,7 +59,9 @@ def competition_folder(
 ) -> Path:
     """A competition folder: a1, a2 and b1 to train, c1 to test, 32 px; two true cells each in a1 and c1."""
     folder = tmp_path / "source"
-    for seed, (image_id, split) in enumerate({"a1": "train", "a2": "train", "b1": "train", "c1": "test"}.items()):
+    for seed, (image_id, split) in enumerate(
+        {"a1": "train", "a2": "train", "b1": "train", "c1": "test"}.items()
+    ):
         write_image(folder / split, image_id, draw_image(seed))
     (folder / "train.csv").write_text("ID,Label\na1,0|2\na2,0|2\nb1,16|5|16\n")
     (folder / "samples.csv").write_text("ID,sample_id,cell_line\na1,A,U-2 OS\na2,A,U-2 OS\nc1,C,HeLa\n")

@@ -25,7 +25,16 @@ def test_what_is_written_is_read_back(ids: set[int]) -> None:
 
 @pytest.mark.parametrize(
     ("text", "part"),
-    [("19", "19"), ("x", "x"), ("9|", ""), ("", ""), ("-1", "-1"), ("1.0", "1.0"), ("3| 4", " 4"), ("²", "²")],
+    [
+        ("19", "19"),
+        ("x", "x"),
+        ("9|", ""),
+        ("", ""),
+        ("-1", "-1"),
+        ("1.0", "1.0"),
+        ("3| 4", " 4"),
+        ("²", "²"),
+    ],
 )
 def test_what_is_no_class_id_is_named(text: str, part: str) -> None:
     with pytest.raises(ValueError, match="is not a class id") as caught:

@@ -1,21 +1,22 @@
-"""Trains one fold of a recipe and predicts with all folds."""
+"""Trains one fold of a recipe."""
 
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from approaches.cell_crop.dataset import CellCrops
-from approaches.cell_crop.model import build_network, load_model, save_model, trained_folds
+from approaches.cell_crop.model import build_network, save_model
 from approaches.cell_crop.recipe import Recipe
 from common.cells import KEYS
-from common.classes import CLASSES, PROBABILITIES
+from common.classes import PROBABILITIES
 from common.crops import CropStore
 from common.errors import DataError
-from common.forward import predict
 from common.tracking import Run
+from common.training import Step, fit
 
 LOSSES = {"bce": binary_cross_entropy_with_logits}
 
@@ -32,8 +33,6 @@ def train_fold(
     known = labels.merge(folds, on="image_id")
     cells = store.index[KEYS].merge(known, on=KEYS, how="left")
     in_fold, labelled = cells["fold"] == fold, cells["fold"].notna()
-    from common.training import Step, fit  # Lightning is slow to import, and predicting does without it
-
     parts = []
     for name, chosen in (("training", labelled & ~in_fold), ("validation", in_fold)):
         rows = np.flatnonzero(chosen)
@@ -42,46 +41,10 @@ def train_fold(
                 f"fold {fold}: no labelled cell for {name}; check data/folds.parquet and the labels"
             )
         parts.append(CellCrops(store, rows, cells.loc[rows, list(PROBABILITIES)].to_numpy(), recipe))
+    torch.manual_seed(recipe.trainer.seed)  # initial weights and dropout; all else has its own generator
     step = Step(build_network(recipe), LOSSES[recipe.loss], recipe.optimizer, recipe.schedule)
     with tempfile.TemporaryDirectory() as scratch:
         history = fit(step, parts[0], parts[1], recipe.trainer, Path(scratch), run)
     out.mkdir(parents=True, exist_ok=True)
     save_model(out, step.network, recipe)
     pd.DataFrame(history).to_csv(out / "history.csv", index=False)
-
-
-def predict_rows(model: Path, store: CropStore, rows: np.ndarray) -> np.ndarray:
-    """(len(rows), classes) probabilities by one fold's model of the crops at ``rows``."""
-    network, recipe = load_model(model)
-    if not len(rows):
-        return np.empty((0, len(CLASSES)), np.float32)
-    targets = np.zeros((len(rows), len(CLASSES)))
-    return predict(network, CellCrops(store, rows, targets, recipe), recipe.trainer.batch_size)
-
-
-def predict_out_of_fold(models: Path, crops: Path, folds: pd.DataFrame) -> pd.DataFrame:
-    """Predict each training cell by the one model that saw nothing of its image's group."""
-    store = CropStore(crops)
-    fold_of = store.index["image_id"].map(folds.set_index("image_id")["fold"])
-    probabilities = np.zeros((len(store), len(CLASSES)), np.float32)
-    for fold in sorted(folds["fold"].unique()):
-        rows = np.flatnonzero(fold_of == fold)
-        probabilities[rows] = predict_rows(models / f"fold-{fold}", store, rows)
-    return _table(store, np.flatnonzero(fold_of.notna()), probabilities)
-
-
-def predict_unseen(models: Path, crops: Path, image_ids: set[str] | None = None) -> pd.DataFrame:
-    """Predict the cells of images that no fold has seen by the mean over folds; all crops without ``image_ids``."""
-    store = CropStore(crops)
-    chosen = np.ones(len(store), bool) if image_ids is None else store.index["image_id"].isin(image_ids)
-    rows = np.flatnonzero(chosen)
-    probabilities = np.zeros((len(store), len(CLASSES)), np.float32)
-    probabilities[rows] = np.mean(
-        [predict_rows(model, store, rows) for model in trained_folds(models)], axis=0
-    )
-    return _table(store, rows, probabilities)
-
-
-def _table(store: CropStore, rows: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
-    cells = store.index.loc[rows, KEYS].reset_index(drop=True)
-    return pd.concat([cells, pd.DataFrame(probabilities[rows], columns=list(PROBABILITIES))], axis=1)

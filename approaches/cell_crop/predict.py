@@ -17,7 +17,7 @@ def main(models: Path, images: Path, cells: Path, crops: Path, folds: Path, out:
     """Predict every cell: --out gets oof.parquet and test.parquet."""
     import pandas as pd
 
-    from approaches.cell_crop.learning import predict_out_of_fold, predict_unseen
+    from approaches.cell_crop.predicting import predict_out_of_fold, predict_unseen
     from common.cells import read_cells
     from common.files import atomic, exclusive
     from common.image_table import read_images
@@ -42,7 +42,7 @@ def predict_cells(models: Path, data: Path) -> "pd.DataFrame":
     Raises:
         MissingWeightsError: ``models`` holds no trained fold.
     """
-    from approaches.cell_crop.learning import predict_unseen
+    from approaches.cell_crop.predicting import predict_unseen
 
     return predict_unseen(models, data / "crops")
 

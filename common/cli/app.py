@@ -20,3 +20,7 @@ for module in (predict, segment, check, evaluate, simulate):
 def main() -> None:
     """The entry point of the ``hpa`` script."""
     run(app)
+
+
+if __name__ == "__main__":
+    main()

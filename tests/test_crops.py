@@ -1,0 +1,199 @@
+"""The crop store: what is stored and what a recipe sees, against slow plain code."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from common.cells import measure_cells, write_mask
+from common.classes import CHANNELS
+from common.crops import CropParams, CropStore, View, apply_view, cut_cell, write_store
+from common.errors import DataError
+from common.images import Field
+
+Draw = Callable[..., np.ndarray]
+MARGIN = 5
+
+
+@pytest.fixture(autouse=True)
+def serial(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HPA_PARALLEL", "serial")
+
+
+def random_mask(seed: int, height: int = 64, width: int = 64) -> np.ndarray:
+    """Five boxes of cells, later ones over earlier ones, some at the border."""
+    rng = np.random.default_rng(seed)
+    mask = np.zeros((height, width), np.uint16)
+    for cell_id in range(1, 6):
+        y, x = rng.integers(0, height - 4), rng.integers(0, width - 4)
+        mask[y : y + rng.integers(4, 24), x : x + rng.integers(4, 24)] = 3 * cell_id
+    return mask
+
+
+def slow_crop(image: np.ndarray, mask: np.ndarray, row: Any, margin: int) -> tuple[list[Any], list[int]]:
+    """Pixel by pixel: the five planes and the box within them."""
+    ys = [y for y in range(row.y0 - margin, row.y1 + margin) if 0 <= y < mask.shape[0]]
+    xs = [x for x in range(row.x0 - margin, row.x1 + margin) if 0 <= x < mask.shape[1]]
+    planes = [[[image[c, y, x] for x in xs] for y in ys] for c in range(4)]
+    role = [[1 if mask[y, x] == row.cell_id else 2 if mask[y, x] else 0 for x in xs] for y in ys]
+    return [*planes, role], [
+        ys.index(row.y0),
+        xs.index(row.x0),
+        ys.index(row.y1 - 1) + 1,
+        xs.index(row.x1 - 1) + 1,
+    ]
+
+
+def slow_view(planes: list[Any], box: list[int], view: View) -> np.ndarray:
+    """A view whose size is that of the padded window, so that nothing is resized."""
+    height, width = len(planes[0]), len(planes[0][0])
+    ys = [y for y in range(box[0] - view.margin_px, box[2] + view.margin_px) if 0 <= y < height]
+    xs = [x for x in range(box[1] - view.margin_px, box[3] + view.margin_px) if 0 <= x < width]
+    kept = {"none": (0, 1, 2), "own": (1,), "others": (0, 1)}[view.mask]
+    out = np.zeros((view.size_px, view.size_px, len(view.channels)), np.uint8)
+    top, left = (view.size_px - len(ys)) // 2, (view.size_px - len(xs)) // 2
+    for place, channel in enumerate(view.channels):
+        for j, y in enumerate(ys):
+            for i, x in enumerate(xs):
+                if planes[4][y][x] in kept:
+                    out[top + j, left + i, place] = planes[CHANNELS.index(channel)][y][x]
+    return out
+
+
+def stored(
+    folder: Path, image: np.ndarray, mask: np.ndarray, write: Callable[..., Field], **changes: int
+) -> CropStore:
+    params = CropParams(**{"field_px": 64, "margin_px": MARGIN, "shard_mb": 1, **changes})
+    (folder / "masks").mkdir()
+    write_mask(folder / "masks/a_cell.png", mask)
+    cells = measure_cells("a", mask, mask)
+    write_store([write(folder / "pixels", "a", image)], folder / "masks", cells, params, folder / "store")
+    return CropStore(folder / "store")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_stored_crops_and_their_views_are_those_of_slow_code(
+    tmp_path: Path, seed: int, draw_image: Draw, write_image: Callable[..., Field]
+) -> None:
+    image, mask = draw_image(seed, 64), random_mask(seed)
+    store = stored(tmp_path, image, mask, write_image)
+    rows = list(measure_cells("a", mask, mask).itertuples())
+    assert store.index["cell_id"].tolist() == [row.cell_id for row in rows]
+    rng = np.random.default_rng(seed)
+    for place, row in enumerate(rows):
+        crop, box = store.read(place)
+        planes, inner = slow_crop(image, mask, row, MARGIN)
+        np.testing.assert_array_equal(crop, planes)
+        assert box.tolist() == inner
+        margin = int(rng.integers(0, MARGIN + 3))  # beyond what is stored there is nothing
+        window = crop[0, max(0, box[0] - margin) : box[2] + margin, max(0, box[1] - margin) : box[3] + margin]
+        view = View(
+            channels=tuple(rng.permutation(CHANNELS)[: rng.integers(1, 5)].tolist()),
+            mask=rng.choice(["none", "own", "others"]),
+            square="pad",
+            margin_px=margin,
+            size_px=max(window.shape),
+        )
+        np.testing.assert_array_equal(apply_view(crop, box, view), slow_view(planes, inner, view))
+
+
+def test_a_large_field_is_stored_at_half_size(
+    tmp_path: Path, draw_image: Draw, write_image: Callable[..., Field]
+) -> None:
+    image, mask = draw_image(0, 64), np.zeros((64, 64), np.uint16)
+    mask[10:30, 20:44], mask[30:50, 20:44] = 1, 2
+    store = stored(tmp_path, image, mask, write_image, field_px=32, margin_px=2)
+    crop, box = store.read(0)
+    halves = image[:, 6:34, 16:48].reshape(4, 14, 2, 16, 2).mean(axis=(2, 4))
+    assert np.abs(crop[:4] - halves).max() <= 0.5
+    assert box.tolist() == [2, 2, 12, 14]
+    role = np.zeros((14, 16), np.uint8)
+    role[2:12, 2:14], role[12:, 2:14] = 1, 2
+    np.testing.assert_array_equal(crop[4], role)
+
+
+def test_a_small_field_is_not_enlarged(
+    tmp_path: Path, draw_image: Draw, write_image: Callable[..., Field]
+) -> None:
+    mask = random_mask(1)
+    store = stored(tmp_path, draw_image(0, 64), mask, write_image, field_px=1024, margin_px=0)
+    boxes = measure_cells("a", mask, mask)[["y0", "x0", "y1", "x1"]].to_numpy()
+    for place, (y0, x0, y1, x1) in enumerate(boxes):
+        assert store.read(place)[0].shape == (5, y1 - y0, x1 - x0)
+
+
+@pytest.mark.parametrize(("height", "width"), [(100, 300), (299, 100), (301, 77), (77, 300)])
+def test_a_cell_at_the_edge_of_an_oblong_field_keeps_a_pixel(
+    tmp_path: Path, height: int, width: int, write_image: Callable[..., Field]
+) -> None:
+    mask = np.zeros((height, width), np.uint16)
+    mask[height - 1, 5:40], mask[5:40, width - 1] = 1, 2
+    image = np.full((4, height, width), 9, np.uint8)
+    store = stored(tmp_path, image, mask, write_image, field_px=100, margin_px=0)
+    view = View(channels=("protein",), mask="none", square="stretch", margin_px=0, size_px=8)
+    for place in range(2):
+        assert (apply_view(*store.read(place), view) == 9).all()
+
+
+def test_a_stretched_view_averages_and_a_padded_one_keeps_the_form() -> None:
+    crop = np.zeros((5, 4, 8), np.uint8)
+    crop[1], crop[4] = np.arange(32).reshape(4, 8), 1
+    box = np.array([0, 0, 4, 8])
+    stretch = View(channels=("protein",), mask="own", square="stretch", margin_px=0, size_px=4)
+    pairs = crop[1].reshape(4, 4, 2).mean(axis=2)
+    assert np.abs(apply_view(crop, box, stretch)[..., 0] - pairs).max() <= 0.5
+    pad = stretch.model_copy(update={"square": "pad"})
+    padded = apply_view(crop, box, pad)[..., 0]
+    assert (padded[[0, 3]] == 0).all()
+    assert np.abs(padded[1:3] - crop[1].reshape(2, 2, 4, 2).mean(axis=(1, 3))).max() <= 0.5
+
+
+def test_shards_are_closed_when_full_and_every_crop_is_found_again(
+    tmp_path: Path, draw_image: Draw, write_image: Callable[..., Field]
+) -> None:
+    fields, cells, expected = [], [], []
+    rng = np.random.default_rng(0)
+    (tmp_path / "masks").mkdir()
+    for number in range(4):
+        image = rng.integers(0, 256, (4, 64, 64), np.uint8)  # noise cannot be compressed
+        mask = np.ones((64, 64), np.uint16)
+        write_mask(tmp_path / f"masks/i{number}_cell.png", mask)
+        fields.append(write_image(tmp_path / "pixels", f"i{number}", image))
+        cells.append(measure_cells(f"i{number}", mask, mask))
+        expected.append(image)
+    params = CropParams(field_px=64, margin_px=0, shard_mb=0)
+    write_store(fields, tmp_path / "masks", pd.concat(cells), params, tmp_path / "store")
+    store = CropStore(tmp_path / "store")
+    assert len(list((tmp_path / "store").glob("shard-*.bin"))) == 4
+    for number in (2, 0, 3, 1):
+        np.testing.assert_array_equal(store.read(number)[0][:4], expected[number])
+
+
+def test_sixteen_bit_pixels_are_stored_as_eight(tmp_path: Path, write_image: Callable[..., Field]) -> None:
+    image = np.full((4, 64, 64), 65535, np.uint16)
+    image[1] = 257 * 7
+    store = stored(tmp_path, image, random_mask(2), write_image)
+    crop, _ = store.read(0)
+    assert (set(crop[0].ravel()), set(crop[1].ravel())) == ({255}, {7})
+
+
+def test_a_box_of_fractions_is_rounded_outwards() -> None:
+    image = np.arange(4 * 100, dtype=np.uint8).reshape(4, 10, 10)
+    planes, inner = cut_cell(image, np.ones((10, 10), np.uint16), 1, np.array([2.5, 3.0, 4.2, 6.0]), 1)
+    np.testing.assert_array_equal(planes[:4], image[:, 1:6, 2:7])
+    assert inner == (1, 1, 4, 4)
+
+
+def test_a_mask_of_another_size_than_its_image_is_refused(
+    tmp_path: Path, draw_image: Draw, write_image: Callable[..., Field]
+) -> None:
+    with pytest.raises(DataError, match=r"a_cell.png: mask is \(64, 60\) .* its image \(64, 64\)"):
+        stored(tmp_path, draw_image(0, 64), random_mask(0)[:, :60], write_image)
+
+
+def test_a_missing_store_is_an_error_with_the_command_that_makes_it(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such crop store; run: dvc repro crops"):
+        CropStore(tmp_path)
