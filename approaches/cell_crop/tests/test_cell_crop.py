@@ -1,0 +1,157 @@
+"""The recipe's facts, the defects that were mended, and what happens with broken models."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from torch import nn
+
+from approaches.cell_crop import predicting
+from approaches.cell_crop.dataset import CellCrops
+from approaches.cell_crop.learning import train_fold
+from approaches.cell_crop.model import build_network, load_model, save_model
+from approaches.cell_crop.recipe import Recipe
+from common.cells import measure_cells, write_mask
+from common.classes import CLASSES, COLORS, PROBABILITIES
+from common.crops import CropParams, CropStore, write_store
+from common.errors import DataError, MissingWeightsError, ParamsError
+from common.images import Field
+from common.params import build, load_recipe
+
+RECIPE = Path(__file__).parents[1] / "recipes/effb2_cell.yaml"
+
+
+@pytest.fixture(scope="module")
+def small() -> Recipe:
+    recipe = load_recipe(Recipe, RECIPE, "demo")
+    backbone = recipe.backbone.model_copy(update={"name": "test_resnet"})
+    view = recipe.view.model_copy(update={"size_px": 32})
+    trainer = recipe.trainer.model_copy(update={"epochs": 1, "batch_size": 4})
+    return recipe.model_copy(update={"backbone": backbone, "view": view, "trainer": trainer})
+
+
+@pytest.fixture(scope="module")
+def crops(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four images a to d of two cells each; every pixel of the protein channel is 100."""
+    folder = tmp_path_factory.mktemp("crops")
+    mask = np.zeros((40, 40), np.uint16)
+    mask[2:14, 2:20], mask[20:38, 10:30] = 1, 2
+    tables = []
+    for image_id in "abcd":
+        write_mask(folder / f"{image_id}_cell.png", mask)
+        for color in COLORS:
+            cv2.imwrite(
+                str(folder / f"{image_id}_{color}.png"), np.full((40, 40), 100 + ord(image_id), np.uint8)
+            )
+        tables.append(measure_cells(image_id, mask, mask))
+    fields = [Field(i, tuple(folder / f"{i}_{color}.png" for color in COLORS)) for i in "abcd"]
+    write_store(
+        fields, folder, pd.concat(tables), CropParams(field_px=40, margin_px=4, shard_mb=1), folder / "crops"
+    )
+    return folder / "crops"
+
+
+def labels_and_folds(crops: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    labels = CropStore(crops).index[["image_id", "cell_id"]].copy()
+    labels[list(PROBABILITIES)] = 0.0
+    labels["p_0"] = (labels["image_id"] < "c").astype(float)
+    return labels, pd.DataFrame({"image_id": list("abcd"), "fold": [0, 1, 0, 1]})
+
+
+def test_the_recipe_is_the_published_system() -> None:
+    recipe = load_recipe(Recipe, RECIPE, "full")
+    assert (recipe.backbone.name, recipe.backbone.pretrained) == ("efficientnet_b2", True)
+    assert (recipe.view.size_px, recipe.view.square, recipe.view.mask, recipe.view.margin_px) == (
+        260,
+        "stretch",
+        "own",
+        0,
+    )
+    assert recipe.view.channels == ("microtubules", "protein", "nucleus")
+    assert (recipe.optimizer.name, recipe.optimizer.lr) == ("adam", 3e-4)
+    assert (recipe.schedule.first_period, recipe.schedule.period_factor, recipe.schedule.lowest_lr) == (
+        10,
+        1,
+        1e-6,
+    )
+    assert (recipe.trainer.batch_size, recipe.trainer.patience, recipe.loss) == (32, 3, "bce")
+    assert set(recipe.augment) == {"transpose", "hflip", "vflip"}
+
+
+def test_a_misspelt_key_of_a_recipe_names_the_nearest() -> None:
+    given = load_recipe(Recipe, RECIPE, "full").model_dump(mode="json")
+    given["optimizer"]["learning_rat"] = given["optimizer"].pop("lr")
+    with pytest.raises(ParamsError, match=r"optimizer.lr: is missing; .*optimizer.learning_rat: unknown key"):
+        build(Recipe, given, "effb2_cell.yaml: ")
+
+
+def test_pixels_are_normalised_from_the_unit_range(crops: Path, small: Recipe) -> None:
+    rows = np.array([0])
+    pixels, targets, row = CellCrops(CropStore(crops), rows, np.zeros((1, len(CLASSES))), small)[0]
+    assert (pixels.shape, targets.shape, row) == ((3, 32, 32), (19,), 0)
+    expected = ((100 + ord("a")) / 255 - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225])
+    np.testing.assert_allclose(pixels.numpy()[:, 10, 10], expected, rtol=1e-5)
+
+
+def test_augmented_pixels_depend_on_epoch_and_cell_only(crops: Path, small: Recipe) -> None:
+    store, targets = CropStore(crops), np.zeros((8, len(CLASSES)))
+    one, other = (CellCrops(store, np.arange(8), targets, small) for _ in range(2))
+    assert all(bool((one[3, i][0] == other[3, i][0]).all()) for i in range(8))
+
+
+def test_the_yellow_channel_is_one_line_of_the_recipe(small: Recipe) -> None:
+    view = small.view.model_copy(update={"channels": ("microtubules", "protein", "nucleus", "reticulum")})
+    network = build_network(small.model_copy(update={"view": view}))
+    first = next(layer for layer in network.modules() if isinstance(layer, nn.Conv2d))
+    assert first.in_channels == 4
+
+
+class Log:
+    def log(self, data: dict[str, Any]) -> None:
+        pass
+
+
+def test_a_fold_is_trained_saved_and_read_again(crops: Path, small: Recipe, tmp_path: Path) -> None:
+    train_fold(small, 0, crops, *labels_and_folds(crops), Log(), tmp_path / "fold-0")
+    network, recipe = load_model(tmp_path / "fold-0")
+    assert recipe == small
+    assert sum(p.numel() for p in network.parameters()) == sum(
+        p.numel() for p in build_network(small).parameters()
+    )
+    assert list(pd.read_csv(tmp_path / "fold-0/history.csv")["epoch"]) == [0]
+
+
+def test_a_fold_without_labelled_cells_is_refused(crops: Path, small: Recipe, tmp_path: Path) -> None:
+    labels, folds = labels_and_folds(crops)
+    with pytest.raises(DataError, match="fold 1: no labelled cell for validation"):
+        train_fold(small, 1, crops, labels, folds.assign(fold=0), Log(), tmp_path)
+
+
+def test_each_cell_is_predicted_by_the_fold_that_never_saw_its_image(
+    crops: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer_with_fold(model: Path, store: CropStore, rows: np.ndarray) -> np.ndarray:
+        return np.full((len(rows), len(CLASSES)), int(model.name.removeprefix("fold-")) / 8, np.float32)
+
+    monkeypatch.setattr(predicting, "predict_rows", answer_with_fold)
+    folds = pd.DataFrame({"image_id": list("abc"), "fold": [0, 1, 2]})
+    table = predicting.predict_out_of_fold(Path("models"), crops, folds)
+    assert dict(zip(table["image_id"], table["p_5"], strict=True)) == {"a": 0.0, "b": 0.125, "c": 0.25}
+
+
+def test_absent_and_foreign_weights_are_refused(small: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(MissingWeightsError, match="holds no trained model; run: dvc repro"):
+        load_model(tmp_path)
+    save_model(tmp_path, build_network(small), small)
+    settings = json.loads((tmp_path / "recipe.json").read_text())
+    settings["backbone"]["name"] = "resnet10t"
+    (tmp_path / "recipe.json").write_text(json.dumps(settings))
+    with pytest.raises(DataError, match="does not fit its recipe"):
+        load_model(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"rotten")
+    with pytest.raises(DataError, match="does not fit its recipe"):
+        load_model(tmp_path)
