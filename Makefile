@@ -31,6 +31,11 @@ lint: $(VENV)/.installed ## style and types
 	ruff format --check .
 	mypy
 
+board: ## copy the rendered board into README.md
+	sed -n '/^| # /,/^$$/p' leaderboard/README.md > .board
+	sed -i -e '/<!-- board -->/,/<!-- \/board -->/{//!d}' -e '/<!-- board -->/r .board' README.md
+	rm .board
+
 constraints: $(VENV)/.installed ## pin everything anew
 	UV_FIND_LINKS= uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --no-header \
 		--no-annotate pyproject.toml -o constraints.txt

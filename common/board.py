@@ -9,6 +9,8 @@ from typing import Any
 from common.classes import CLASSES
 from common.errors import DataError
 
+UNKNOWN: list[float | None] = [None] * len(CLASSES)
+NAME = " class=name"
 NOT_APPROACHES = ("controls", "blend")
 ENTRY_KEYS = {"approach", "recipe", "oof", "test"}
 HEADER = (
@@ -37,7 +39,7 @@ class Row:
     control: bool
     key: tuple[float, ...]
     values: tuple[str, ...]
-    per_class: dict[str, float | None]
+    per_class: list[float | None]
 
 
 def read_entries(folder: Path, approaches: Path) -> list[dict[str, Any]]:
@@ -81,7 +83,7 @@ def _row(entry: dict[str, Any]) -> Row:
         control=entry["approach"] == "controls",
         key=key,
         values=tuple(value if isinstance(value, str) else _text(value) for value in (*numbers, *proxies)),
-        per_class=(test or oof).get("AP") or weak.get("cell_AP") or {},
+        per_class=(test or oof).get("AP") or weak.get("cell_AP") or UNKNOWN,
     )
 
 
@@ -105,7 +107,7 @@ def markdown(rows: list[Row]) -> str:
     names = [f"*{r.name}*" if r.control else r.name for r in rows]
     lines += [_line(("class", *names)), _line(["---"] * (len(rows) + 1))]
     for class_id, name in enumerate(CLASSES):
-        lines.append(_line((f"{class_id} {name}", *(_text(r.per_class.get(str(class_id))) for r in rows))))
+        lines.append(_line((f"{class_id} {name}", *(_text(r.per_class[class_id]) for r in rows))))
     return "\n".join(lines) + "\n"
 
 
@@ -125,13 +127,13 @@ def _line(cells: "tuple[str, ...] | list[str]") -> str:
 
 def page(rows: list[Row]) -> str:
     """The board as one HTML file: plain tables, no script, nothing loaded."""
-    head = "".join(f"<th>{html.escape(title)}</th>" for title in HEADER)
+    head = "".join(f"<th{NAME if title == 'system' else ''}>{html.escape(title)}</th>" for title in HEADER)
     body = "".join(_page_row(place, row) for place, row in _numbered(rows))
     class_head = "".join(f"<th>{html.escape(row.name)}</th>" for row in rows)
     classes = "".join(_class_row(class_id, rows) for class_id in range(len(CLASSES)))
     legend = html.escape(LEGEND).replace("**", "").replace("`", "").replace("*", "")
     return PAGE.format(
-        head=head, body=body, legend=legend, class_head=f"<th>class</th>{class_head}", classes=classes
+        head=head, body=body, legend=legend, class_head=f"<th{NAME}>class</th>{class_head}", classes=classes
     )
 
 
@@ -141,7 +143,7 @@ def _page_row(place: str, row: Row) -> str:
 
 
 def _class_row(class_id: int, rows: list[Row]) -> str:
-    cells = "".join(_shaded(row.per_class.get(str(class_id))) for row in rows)
+    cells = "".join(_shaded(row.per_class[class_id]) for row in rows)
     return f"<tr><th>{class_id} {html.escape(CLASSES[class_id])}</th>{cells}</tr>"
 
 
@@ -159,7 +161,7 @@ body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem aut
 .wide {{ overflow-x: auto }}
 table {{ border-collapse: collapse; font-variant-numeric: tabular-nums }}
 th, td {{ padding: .3rem .8rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap }}
-tbody th {{ text-align: left; font-weight: 600 }}
+tbody th, .name {{ text-align: left; font-weight: 600 }}
 .control {{ font-style: italic; opacity: .75 }}
 .control th {{ font-weight: 400 }}
 p {{ max-width: 48rem }}

@@ -6,9 +6,12 @@ not change any result, so it is no parameter that DVC could see.
 """
 
 import os
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import TypeVar
 
 from common.errors import MachineError, ParamsError
@@ -54,17 +57,41 @@ def _serial(work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
 
 def _process(work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
     try:
-        with ProcessPoolExecutor(worker_count(), initializer=_one_thread) as pool:
+        with (
+            _no_opencv_threads(),
+            ProcessPoolExecutor(worker_count(), initializer=_leave_with, initargs=(os.getpid(),)) as pool,
+        ):
             yield from pool.map(work, items)
     except BrokenProcessPool:
         advice = "for less memory set HPA_WORKERS=1; to go on past killed workers set HPA_PARALLEL=dask"
         raise MachineError(f"a worker process was killed, most likely out of memory; {advice}") from None
 
 
-def _one_thread() -> None:
+@contextmanager
+def _no_opencv_threads() -> Iterator[None]:
+    """Keep OpenCV to one thread, here and in the workers: a pool in each of several processes is slower than none.
+
+    It is set before the fork, because a worker that puts away its parent's threads waits for them for ever.
+    """
     import cv2
 
-    cv2.setNumThreads(1)  # a thread pool in each of several processes is slower than none
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def _leave_with(parent: int) -> None:
+    """End this worker when its parent was killed; it would wait for work for ever."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _dask(work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from common.cells import cell_mask_path, read_mask
-from common.classes import CLASSES, PROBABILITIES
+from common.classes import PROBABILITIES
 from common.evaluation import evaluate_maps
 from common.labels.weak import copy_image_labels
 from common.metrics.ranking import (
@@ -120,6 +120,6 @@ def rounded(value: float) -> float | None:
     return None if math.isnan(value) else round(float(value), DIGITS)
 
 
-def by_class(values: np.ndarray) -> dict[str, float | None]:
-    """One value a class, keyed by class id."""
-    return {str(class_id): rounded(values[class_id]) for class_id in range(len(CLASSES))}
+def by_class(values: np.ndarray) -> list[float | None]:
+    """One value a class, in the order of ids: a list, which DVC's tables show as one column and not as 19."""
+    return [rounded(value) for value in values]

@@ -129,7 +129,8 @@ def _quiet_lightning() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",
-        ".*is smaller than the logging interval.*", ".*LeafSpec.*",
+        ".*is smaller than the logging interval.*",
+        ".*LeafSpec.*",
         ".*litlogger.*",
     ):
         warnings.filterwarnings("ignore", message)

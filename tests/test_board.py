@@ -45,12 +45,17 @@ def part(mean_ap: float | None, cell_ap: float | None = None) -> dict[str, Any]:
             "mAP": mean_ap,
             "mAP_ties": {"best": mean_ap + 0.01, "worst": mean_ap - 0.01},
             "mAP_mask_gt": mean_ap + 0.1,
-            "AP": {"0": mean_ap, "18": None},
+            "AP": [mean_ap, *[None] * 18],
         }
     weak = (
         None
         if cell_ap is None
-        else {"cell_ap": cell_ap, "image_ap": 0.5, "macro_f1": None, "cell_AP": {"2": 0.25}}
+        else {
+            "cell_ap": cell_ap,
+            "image_ap": 0.5,
+            "macro_f1": None,
+            "cell_AP": [None, None, 0.25, *[None] * 16],
+        }
     )
     return {"images": 3, "cells": 9, "competition": competition, "weak": weak}
 

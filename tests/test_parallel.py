@@ -3,12 +3,16 @@
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import time
 from functools import partial
 from pathlib import Path
 
 import cloudpickle
+import cv2
+import numpy as np
+import psutil
 import pytest
 
 from common.classes import format_labels
@@ -26,6 +30,10 @@ def die_at(deadly: int, number: int) -> int:
     if number == deadly:
         os.kill(os.getpid(), signal.SIGKILL)
     return number
+
+
+def opencv_threads(number: int) -> int:
+    return cv2.getNumThreads()
 
 
 def die_once_at(note: Path, deadly: int, number: int) -> int:
@@ -87,6 +95,37 @@ def test_an_items_own_error_passes_through(monkeypatch: pytest.MonkeyPatch, back
 def test_a_killed_worker_is_an_error_that_says_what_to_do() -> None:
     with pytest.raises(MachineError, match=r"worker process was killed.*out of memory; .*set HPA_WORKERS=1"):
         list(pmap(partial(die_at, 2), range(4), "items"))
+
+
+@pytest.mark.timeout(60)
+def test_workers_start_though_opencv_has_threads_in_their_parent() -> None:
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(4)
+    try:
+        cv2.resize(np.zeros((3000, 3000), np.float32), (1500, 1500), interpolation=cv2.INTER_CUBIC)
+        assert sorted(pmap(opencv_threads, range(4), "items")) == [1] * 4
+        assert cv2.getNumThreads() == 4
+    finally:
+        cv2.setNumThreads(threads)
+
+
+HANGS = """
+import os, time
+from common.parallel import pmap
+def work(number):
+    print(os.getpid(), flush=True)
+    time.sleep(60)
+list(pmap(work, range(2), "items"))
+"""
+
+
+def test_workers_end_when_their_parent_is_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", HANGS], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        workers = [psutil.Process(int(parent.stdout.readline())) for _ in range(2)]
+        parent.kill()
+        _, alive = psutil.wait_procs(workers, timeout=20)
+    assert alive == []
 
 
 def test_work_that_kills_every_dask_worker_is_an_error_that_says_what_to_do(

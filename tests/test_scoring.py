@@ -59,7 +59,7 @@ def test_a_perfect_prediction_scores_one(tmp_path: Path, truth: pd.DataFrame) ->
     board = result["competition"]
     present = np.asarray(truth[list(PROBABILITIES)].max() == 1)
     assert (board["mAP"], board["mAP_mask_gt"]) == (1, 1)
-    assert board["AP"] == {str(c): 1.0 if present[c] else None for c in range(len(CLASSES))}
+    assert board["AP"] == [1.0 if present[c] else None for c in range(len(CLASSES))]
     assert board["mAP_19"] == pytest.approx(present.mean())
     assert (result["images"], result["cells"]) == (3, 12)
     assert (result["weak"]["image_ap"], result["weak"]["macro_f1"], result["weak"]["micro_f1"]) == (1, 1, 1)
@@ -95,7 +95,7 @@ def test_the_proxies_are_those_of_scikit_learn(tmp_path: Path, truth: pd.DataFra
     probabilities = predictions[list(PROBABILITIES)].to_numpy()
     per_class = [average_precision_score(of_cell[:, c], probabilities[:, c]) for c in np.flatnonzero(seen)]
     assert weak["cell_ap"] == pytest.approx(np.mean(per_class), abs=1e-6)
-    assert [weak["cell_AP"][str(c)] for c in np.flatnonzero(seen)] == pytest.approx(per_class, abs=1e-6)
+    assert [weak["cell_AP"][c] for c in np.flatnonzero(seen)] == pytest.approx(per_class, abs=1e-6)
     pooled = predictions.groupby("image_id")[list(PROBABILITIES)].max().to_numpy()
     assert weak["micro_f1"] == pytest.approx(f1_score(of_image, pooled >= 0.5, average="micro"), abs=1e-6)
 
@@ -130,4 +130,4 @@ def test_numbers_are_kept_to_six_digits() -> None:
     assert rounded(float("nan")) is None
     values = np.full(len(CLASSES), np.nan)
     values[4] = 0.25
-    assert by_class(values) == {str(c): 0.25 if c == 4 else None for c in range(len(CLASSES))}
+    assert by_class(values) == [0.25 if c == 4 else None for c in range(len(CLASSES))]

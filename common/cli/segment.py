@@ -12,8 +12,9 @@ def main(
     ],
     out: Annotated[Path, typer.Argument(help="Written: <ID>_cell.png, <ID>_nucleus.png, cells.parquet.")],
     segmenter: Annotated[
-        str, typer.Option(help="classical, or precomputed (masks beside the images).")
+        str, typer.Option(help="classical, or precomputed (masks of another tool).")
     ] = "classical",
+    masks: Annotated[Path | None, typer.Option(help="Where precomputed masks lie, if not in FOLDER.")] = None,
     params: Annotated[Path | None, typer.Option(help="A params.yaml with a section `segment`.")] = None,
 ) -> None:
     """Find the cells and nuclei of every image."""
@@ -28,7 +29,7 @@ def main(
     fields, faults = find_fields(folder)
     fail_together(faults, folder, "mend the files")
     given = load_section(SegmentParams, params or PARAMS, "segment")
-    chosen = given.model_copy(update={"segmenter": segmenter, "masks": str(folder)})
+    chosen = given.model_copy(update={"segmenter": segmenter, "masks": str(masks or folder)})
     cells, empty = segment_to(fields, out, chosen)
     print(f"{out}: {len(cells)} cells in {len(fields)} images")
     if empty:
