@@ -113,7 +113,7 @@ HANGS = """
 import os, time
 from common.parallel import pmap
 def work(number):
-    print(os.getpid(), flush=True)
+    os.write(1, f"{os.getpid()}\\n".encode())  # at once, not mixed with the other's
     time.sleep(60)
 list(pmap(work, range(2), "items"))
 """
@@ -121,9 +121,11 @@ list(pmap(work, range(2), "items"))
 
 def test_workers_end_when_their_parent_is_killed() -> None:
     with subprocess.Popen([sys.executable, "-c", HANGS], stdout=subprocess.PIPE, text=True) as parent:
-        assert parent.stdout is not None
-        workers = [psutil.Process(int(parent.stdout.readline())) for _ in range(2)]
-        parent.kill()
+        try:
+            assert parent.stdout is not None
+            workers = [psutil.Process(int(parent.stdout.readline())) for _ in range(2)]
+        finally:
+            parent.kill()
         _, alive = psutil.wait_procs(workers, timeout=20)
     assert alive == []
 

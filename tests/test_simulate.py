@@ -8,7 +8,6 @@ from typing import TypeVar
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pytest
 
@@ -16,9 +15,9 @@ from common.classes import CLASSES, COLORS, NEGATIVE, parse_labels
 from common.errors import DataError, ParamsError
 from common.params import build
 from common.simulate.anatomy import finish
-from common.simulate.fields import Field, judge_truth, simulate, simulate_field
+from common.simulate.fields import Field, simulate, simulate_field
 from common.simulate.folder import write_competition_folder
-from common.simulate.labels import class_weights, label_sample
+from common.simulate.labels import class_weights
 from common.simulate.patterns import PATTERNS, paint
 from common.simulate.samples import SimulateParams, plan
 from common.simulate.shapes import Cell, Spot, grow
@@ -43,10 +42,6 @@ def cell() -> Cell:
 
 def backwards(work: Callable[[T], R], items: Sequence[T]) -> Iterable[R]:
     return [work(item) for item in reversed(items)]
-
-
-def truth_of(*cells: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-    return np.array([np.isin(np.arange(len(CLASSES)), cell) for cell in cells], np.uint8)
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -163,38 +158,6 @@ def test_there_is_one_pattern_a_class() -> None:
     assert len(PATTERNS) == len(CLASSES)
 
 
-@pytest.mark.parametrize(
-    ("truths", "expected"),
-    [
-        ([truth_of((0,), (0, 7), (18,))], (0, 7)),
-        ([truth_of((0,), (16,)), truth_of((0,), (18,)), truth_of((16,), (16,))], (0, 16)),
-        ([truth_of((0,)), truth_of((16,))], (NEGATIVE,)),  # one of two fields is no majority
-        ([truth_of((0,), *[(18,)] * 10)], (NEGATIVE,)),  # 1 of 11 cells is less than a tenth
-        ([truth_of((12,), *[(18,)] * 10)], (12,)),  # one centrosome is enough
-        ([truth_of((18,), (18,))], (NEGATIVE,)),
-    ],
-)
-def test_labels_of_a_sample_by_hand(truths: list[npt.NDArray[np.uint8]], expected: tuple[int, ...]) -> None:
-    assert label_sample(truths, np.random.default_rng(0), label_noise=0) == expected
-
-
-def test_label_noise_misses_and_adds_at_its_rates() -> None:
-    rng = np.random.default_rng(0)
-    labels = [label_sample([truth_of((0,), (16,))], rng, label_noise=1) for _ in range(4000)]
-    missed = 1 - np.mean([0 in given for given in labels])
-    added = np.mean([bool(set(given) - {0, 16, NEGATIVE}) for given in labels])
-    assert missed == pytest.approx(0.03, abs=0.01)
-    assert added == pytest.approx(0.015 * (1 - class_weights()[[0, 16, 18]].sum()), abs=0.006)
-
-
-def test_a_class_too_faint_to_see_is_not_true() -> None:
-    energies = np.zeros((4, len(CLASSES)))
-    energies[:3, 5] = [10, 10, 0.79]  # the median is 10, and 8 % of it .8
-    truth = judge_truth(energies)
-    assert truth[:, 5].tolist() == [1, 1, 0, 0]
-    assert truth[:, NEGATIVE].tolist() == [0, 0, 1, 1]
-
-
 def test_dots_reach_their_height() -> None:
     plane = dots(np.array([[20.0, 20.0], [99.0, 5.0]]), np.array([0.7, 1.0]), 3.0, (41, 41))
     assert plane[20, 20] == pytest.approx(0.7, rel=0.02)
@@ -234,7 +197,9 @@ def test_the_folder_is_a_competition_folder_with_truth(tmp_path: Path, fields: l
     truth = pd.read_csv(folder / "truth.csv", dtype={"Label": str})
     for image_id, rows in truth.groupby("ID"):
         field = by_id[str(image_id)]
-        np.testing.assert_array_equal(truth_of(*rows["Label"].map(parse_labels)), field.truth)
+        np.testing.assert_array_equal(
+            [np.isin(np.arange(len(CLASSES)), ids) for ids in rows["Label"].map(parse_labels)], field.truth
+        )
         for color, channel in zip(COLORS, field.image, strict=True):
             written = cv2.imread(str(folder / field.split / f"{image_id}_{color}.png"), cv2.IMREAD_UNCHANGED)
             np.testing.assert_array_equal(written, channel)
