@@ -11,6 +11,7 @@ import pandas as pd
 from scipy import ndimage
 
 from common.errors import DataError
+from common.tables import read_table
 
 KEYS = ["image_id", "cell_id"]
 BOX = ["y0", "x0", "y1", "x1"]
@@ -98,13 +99,9 @@ def read_cells(path: Path) -> pd.DataFrame:
     """Read data/cells.parquet.
 
     Raises:
-        DataError: the table is absent, lacks a column or repeats a cell.
+        DataError: see ``read_table``; or a cell is there twice.
     """
-    if not path.is_file():
-        raise DataError(f"{path}: no such table; run: dvc repro segment")
-    cells = pd.read_parquet(path)
-    if missing := [column for column in COLUMNS if column not in cells]:
-        raise DataError(f"{path}: lacks the columns {', '.join(missing)}; run: dvc repro -f segment")
+    cells = read_table(path, COLUMNS, "dvc repro segment")
     if cells.duplicated(KEYS).any():
         raise DataError(
             f"{path}: {int(cells.duplicated(KEYS).sum())} cells are there twice; dvc repro -f segment"

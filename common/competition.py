@@ -68,8 +68,9 @@ def read_competition(folder: Path) -> Competition:
     train, train_faults = find_fields(folder / "train" if (folder / "train").is_dir() else folder)
     test, test_faults = find_fields(folder / "test") if (folder / "test").is_dir() else ([], [])
     faults += train_faults + test_faults + _mismatches(labels, train, test)
-    for image_id in sorted({i for i, _ in truth} - {f.image_id for f in train + test}):
-        faults.append(f"truth.csv: {image_id} is no image of this folder; remove its rows")
+    found = {f.image_id for f in train + test}
+    for table, ids in (("samples.csv", set(samples)), ("truth.csv", {image_id for image_id, _ in truth})):
+        faults += [f"{table}: {i} is no image of this folder; remove its rows" for i in sorted(ids - found)]
     return Competition(folder, train, test, labels, samples, truth, faults)
 
 
@@ -105,8 +106,13 @@ def _read_labels(path: Path, faults: list[str]) -> dict[str, tuple[int, ...]]:
 
 
 def _read_samples(path: Path, faults: list[str]) -> dict[str, tuple[str, str]]:
+    samples: dict[str, tuple[str, str]] = {}
     rows = _rows(path, ("ID", "sample_id", "cell_line"), faults) if path.is_file() else ()
-    return {image_id: (sample, line) for _, (image_id, sample, line) in rows}
+    for where, (image_id, sample, line) in rows:
+        if image_id in samples:
+            faults.append(f"{where}: id {image_id} is there twice; keep one row")
+        samples[image_id] = (sample, line)
+    return samples
 
 
 def _read_truth(path: Path, faults: list[str]) -> dict[tuple[str, int], tuple[int, ...]]:

@@ -17,10 +17,10 @@ import pandas as pd
 
 from common.cells import BOX, KEYS, cell_mask_path, read_mask
 from common.classes import CHANNELS
-from common.errors import DataError
 from common.images import Field, read_image, to_uint8
 from common.parallel import pmap
 from common.params import Params
+from common.tables import read_table
 
 OWN, OTHER = 1, 2
 
@@ -126,11 +126,8 @@ class CropStore:
     """Reads stored crops by row of ``index`` (image_id, cell_id, box, place)."""
 
     def __init__(self, folder: Path) -> None:
-        path = folder / "index.parquet"
-        if not path.is_file():
-            raise DataError(f"{path}: no such crop store; run: dvc repro crops")
         self.folder = folder
-        self.index = pd.read_parquet(path)
+        self.index = read_table(folder / "index.parquet", INDEX, "dvc repro crops")
         self._places = self.index[PLACE].to_numpy()
         self._boxes = self.index[BOX].to_numpy()
 

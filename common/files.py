@@ -22,6 +22,9 @@ def atomic(path: Path) -> Iterator[Path]:
     killed process left behind is removed by the next writer.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    discarded = _discarded(path)
+    if discarded.exists() and not path.exists():  # a writer was killed between the two renames of a folder
+        discarded.rename(path)
     for leftover in path.parent.glob(f".{path.name}{PART}*"):
         discard(leftover)
     part = path.parent / f".{path.name}{PART}{os.getpid()}"
@@ -34,12 +37,15 @@ def atomic(path: Path) -> Iterator[Path]:
 
 def _replace(part: Path, path: Path) -> None:
     if path.is_dir():  # a folder cannot be renamed over a full folder
-        discarded = path.parent / f".{path.name}{PART}old"
-        path.rename(discarded)
+        path.rename(_discarded(path))
         part.rename(path)
-        discard(discarded)
+        discard(_discarded(path))
     else:
         part.replace(path)
+
+
+def _discarded(path: Path) -> Path:
+    return path.parent / f".{path.name}{PART}old"
 
 
 def discard(path: Path) -> None:

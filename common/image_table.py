@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from common.classes import COLORS
-from common.errors import DataError
 from common.images import Field
+from common.tables import read_table
 
 COLUMNS = [
     *("image_id", "source"),
@@ -19,15 +19,9 @@ def read_images(folder: Path) -> pd.DataFrame:
     """Read the images table of a folder that ``ingest`` wrote.
 
     Raises:
-        DataError: there is no such table, or a column is missing.
+        DataError: see ``read_table``.
     """
-    path = folder / "images.parquet"
-    if not path.is_file():
-        raise DataError(f"{path}: no such table; run: dvc repro images")
-    table = pd.read_parquet(path)
-    if missing := [column for column in COLUMNS if column not in table]:
-        raise DataError(f"{path}: lacks the columns {', '.join(missing)}; run: dvc repro -f images")
-    return table
+    return read_table(folder / "images.parquet", COLUMNS, "dvc repro images")
 
 
 def fields_of(table: pd.DataFrame, folder: Path) -> list[Field]:

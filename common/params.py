@@ -72,10 +72,8 @@ def load_recipe(kind: type[M], path: Path, scale: str) -> M:
         ParamsError: as ``load_section``; also where ``demo:`` names a key that the recipe lacks.
     """
     given = read_yaml(path)
-    demo = given.pop("demo", {})
-    if scale == "demo":
-        given = _override(given, demo, f"{path}: demo")
-    return build(kind, given, str(path))
+    small = _override(given, given.pop("demo", {}), f"{path}: demo")  # checked at any scale
+    return build(kind, small if scale == "demo" else given, str(path))
 
 
 def _override(values: dict[str, Any], changes: Any, where: str) -> dict[str, Any]:

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from pandas.api.types import is_integer_dtype, is_numeric_dtype, is_string_dtype
-from pyarrow import ArrowException
 
 from common.cells import KEYS
 from common.classes import PROBABILITIES
 from common.errors import DataError
 from common.files import atomic
+from common.tables import read_table
 
 COLUMNS = [*KEYS, *PROBABILITIES]
 
@@ -82,11 +82,6 @@ def write_predictions(table: pd.DataFrame, path: Path, cells: pd.DataFrame) -> N
 
 def read_predictions(path: Path, cells: pd.DataFrame | None = None) -> pd.DataFrame:
     """Read a prediction table, sorted by cell. Raises as the checker, and where there is no such file."""
-    if not path.is_file():
-        raise DataError(f"{path}: no such prediction table; run the approach's predict stage")
-    try:
-        table = pd.read_parquet(path)
-    except (ArrowException, OSError):
-        raise DataError(f"{path}: is no Parquet or damaged; run the approach's predict stage again") from None
+    table = read_table(path, KEYS, "the predict stage of its approach")
     check_predictions(table, str(path), cells)
     return table.sort_values(KEYS, ignore_index=True)

@@ -6,7 +6,7 @@ import pandas as pd
 
 from common.cells import KEYS
 from common.classes import PROBABILITIES
-from common.errors import DataError
+from common.tables import read_table
 
 COLUMNS = [*KEYS, *PROBABILITIES]
 
@@ -15,9 +15,6 @@ def read_truth(folder: Path) -> pd.DataFrame:
     """Read the truth table: image_id, cell_id and 0/1 in ``p_0`` to ``p_18``; no row where nothing is known.
 
     Raises:
-        DataError: there is no such table.
+        DataError: see ``read_table``.
     """
-    path = folder / "truth.parquet"
-    if not path.is_file():
-        raise DataError(f"{path}: no such table; run: dvc repro images")
-    return pd.read_parquet(path)
+    return read_table(folder / "truth.parquet", COLUMNS, "dvc repro images")

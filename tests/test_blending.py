@@ -43,7 +43,7 @@ def test_files_are_blended_and_a_member_without_a_cell_is_named(tmp_path: Path) 
     predictions(1)[:3].to_parquet(tmp_path / "x/two/oof.parquet")
     with pytest.raises(DataError, match=r"x/two/oof.parquet: 1 cells are missing, first b cell 3"):
         blend(folders, "oof", CELLS)
-    with pytest.raises(DataError, match=r"x/one/test.parquet: no such prediction table"):
+    with pytest.raises(DataError, match=r"x/one/test.parquet: no such table"):
         blend(folders, "test", CELLS)
 
 

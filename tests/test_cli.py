@@ -140,6 +140,24 @@ def test_usage_errors_exit_with_two() -> None:
     assert "Missing option" in fault(ROOT, 2, "python", "-m", "common.stages.folds", "--images", "x")
 
 
+def test_a_misspelt_parameter_stops_a_stage_before_it_writes(tmp_path: Path) -> None:
+    params = (ROOT / "params.yaml").read_text().replace("max_empty_share:", "max_emtpy_share:")
+    (tmp_path / "params.yaml").write_text(params)
+    words = (
+        "--images",
+        "data/images",
+        "--masks",
+        str(tmp_path / "masks"),
+        "--cells",
+        str(tmp_path / "cells.parquet"),
+    )
+    said = fault(
+        ROOT, 2, "python", "-m", "common.stages.segment", *words, "--params", str(tmp_path / "params.yaml")
+    )
+    assert "max_emtpy_share: unknown key; did you mean 'max_empty_share'?" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     done = run_in(ROOT, *HPA, "check", str(tmp_path / "nowhere"), "--debug", check=False)
     assert done.returncode == 3

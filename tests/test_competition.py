@@ -174,3 +174,11 @@ def test_the_competitions_whole_table_has_unique_safe_ids_and_known_labels(
     assert len(labels) == 21_806
     assert sum(map(len, labels.values())) == 35_723
     assert {class_id for ids in labels.values() for class_id in ids} == set(range(len(CLASSES)))
+
+
+def test_samples_that_are_twice_or_of_no_image_are_named(competition_folder: Path) -> None:
+    with (competition_folder / "samples.csv").open("a") as file:
+        file.write("a1,B,HeLa\nz9,Z,HeLa\n")
+    faults = read_competition(competition_folder).faults
+    assert any("samples.csv row 5: id a1 is there twice" in fault for fault in faults)
+    assert any("samples.csv: z9 is no image of this folder" in fault for fault in faults)

@@ -195,5 +195,5 @@ def test_a_mask_of_another_size_than_its_image_is_refused(
 
 
 def test_a_missing_store_is_an_error_with_the_command_that_makes_it(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no such crop store; run: dvc repro crops"):
+    with pytest.raises(DataError, match="no such table; run: dvc repro crops"):
         CropStore(tmp_path)

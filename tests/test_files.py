@@ -127,3 +127,11 @@ def test_the_right_to_write_falls_free_after_a_failure(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(ZeroDivisionError), exclusive(tmp_path / "out"):
             raise ZeroDivisionError
+
+
+def test_a_folder_whose_writer_was_killed_between_two_renames_comes_back(tmp_path: Path) -> None:
+    (tmp_path / ".out.part-old").mkdir()
+    (tmp_path / ".out.part-old/kept").touch()
+    with pytest.raises(ZeroDivisionError), atomic(tmp_path / "out"):
+        1 / 0  # noqa: B018
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "kept"]

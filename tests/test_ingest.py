@@ -115,5 +115,7 @@ def test_a_missing_table_is_an_error_with_the_command_that_makes_it(
 def test_a_table_without_a_column_is_refused(competition_folder: Path, tmp_path: Path) -> None:
     table = ingest(folder_entries(competition_folder / "train"), "folder", tmp_path / "out")
     table.drop(columns=["labels", "split"]).to_parquet(tmp_path / "out/images.parquet")
-    with pytest.raises(DataError, match="lacks the columns labels, split; run: dvc repro -f images"):
+    with pytest.raises(
+        DataError, match="lacks the columns labels, split; delete it and run: dvc repro images"
+    ):
         read_images(tmp_path / "out")

@@ -89,15 +89,3 @@ def test_what_is_no_prediction_table_is_refused_with_origin_and_cell(tmp_path: P
     with pytest.raises(DataError, match=message):
         write_predictions(make(), path, CELLS)
     assert not list(tmp_path.iterdir())  # nothing is left, not even a part
-
-
-def test_a_table_that_is_not_there_or_damaged_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "oof.parquet"
-    with pytest.raises(
-        DataError, match=r"oof.parquet: no such prediction table; run the approach's predict stage"
-    ):
-        read_predictions(path)
-    write_predictions(predictions(), path, CELLS)
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(DataError, match=r"oof.parquet: .*damaged.*run the approach's predict stage again"):
-        read_predictions(path)

@@ -15,19 +15,18 @@ if TYPE_CHECKING:
 
 def main(models: Path, images: Path, cells: Path, crops: Path, folds: Path, out: Path) -> None:
     """Predict every cell: --out gets oof.parquet and test.parquet."""
-    import pandas as pd
-
     from approaches.cell_crop.predicting import predict_out_of_fold, predict_unseen
     from common.cells import read_cells
     from common.files import atomic, exclusive
     from common.image_table import read_images
     from common.predictions import write_predictions
+    from common.tables import read_folds
 
     table, known = read_images(images), read_cells(cells)
     parts = {split: set(table.loc[table["split"] == split, "image_id"]) for split in ("train", "test")}
     with exclusive(out), atomic(out) as part:
         part.mkdir()
-        oof = predict_out_of_fold(models, crops, pd.read_parquet(folds))
+        oof = predict_out_of_fold(models, crops, read_folds(folds))
         write_predictions(oof, part / "oof.parquet", known[known["image_id"].isin(parts["train"])])
         test = predict_unseen(models, crops, parts["test"])
         write_predictions(test, part / "test.parquet", known[known["image_id"].isin(parts["test"])])

@@ -20,12 +20,13 @@ def main(
     params: Path = Path("params.yaml"),
 ) -> None:
     """Train one fold of a recipe: --out gets model.safetensors, recipe.json and history.csv."""
-    import pandas as pd
-
     from approaches.cell_crop.learning import train_fold
     from approaches.cell_crop.recipe import Recipe
+    from common.cells import KEYS
+    from common.classes import PROBABILITIES
     from common.files import atomic, exclusive
     from common.params import load_recipe, load_scale
+    from common.tables import read_folds, read_table
     from common.tracking import tracked_run
 
     settings = load_recipe(Recipe, recipe, load_scale(params))
@@ -34,8 +35,8 @@ def main(
         atomic(out) as part,
         tracked_run("cell_crop", recipe.stem, "train", settings.model_dump(mode="json"), fold) as run,
     ):
-        tables = pd.read_parquet(labels), pd.read_parquet(folds)
-        train_fold(settings, fold, crops, *tables, run, part)
+        known = read_table(labels, [*KEYS, *PROBABILITIES], "the labels stage of this approach")
+        train_fold(settings, fold, crops, known, read_folds(folds), run, part)
 
 
 if __name__ == "__main__":

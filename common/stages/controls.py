@@ -11,18 +11,17 @@ from common.commands import run_stage
 
 def main(images: Path, cells: Path, folds: Path, truth: Path, out: Path) -> None:
     """Predict without learning: --out gets prior/ and image_labels/, each with oof.parquet and test.parquet."""
-    import pandas as pd
-
     from common.cells import read_cells
     from common.controls import class_prior, image_labels
     from common.files import atomic, exclusive
     from common.image_table import read_images
     from common.predictions import write_predictions
+    from common.tables import read_folds
     from common.truth import read_truth
 
     table, known = read_images(images), read_cells(cells)
     controls = {
-        "prior": class_prior(table, known, pd.read_parquet(folds)),
+        "prior": class_prior(table, known, read_folds(folds)),
         "image_labels": image_labels(table, known, read_truth(truth)),
     }
     with exclusive(out), atomic(out) as part:
