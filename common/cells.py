@@ -57,16 +57,6 @@ def read_mask(path: Path, shape: tuple[int, int] | None = None) -> np.ndarray:
     return mask.astype(np.uint16)
 
 
-def write_mask(path: Path, mask: np.ndarray) -> None:
-    """Write an (H, W) uint16 mask as PNG.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    if not cv2.imwrite(str(path), mask):
-        raise OSError(f"{path}: could not be written")
-
-
 def measure_cells(image_id: str, nuclei: np.ndarray, cells: np.ndarray) -> pd.DataFrame:
     """Describe each cell of an image, one row a cell in the order of ids.
 

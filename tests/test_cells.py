@@ -16,9 +16,9 @@ from common.cells import (
     nucleus_mask_path,
     read_cells,
     read_mask,
-    write_mask,
 )
-from common.errors import DataError
+from common.errors import DataError, MachineError
+from common.images import write_png
 
 
 def random_masks(seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -64,7 +64,7 @@ def test_an_empty_mask_has_no_cells() -> None:
 
 def test_a_mask_is_read_as_it_was_written(tmp_path: Path) -> None:
     mask = np.array([[0, 1, 65535], [256, 255, 2]], np.uint16)
-    write_mask(cell_mask_path(tmp_path, "a"), mask)
+    write_png(cell_mask_path(tmp_path, "a"), mask)
     np.testing.assert_array_equal(read_mask(tmp_path / "a_cell.png", (2, 3)), mask)
     assert nucleus_mask_path(tmp_path, "a") == tmp_path / "a_nucleus.png"
 
@@ -77,7 +77,7 @@ def test_an_eight_bit_mask_becomes_sixteen(tmp_path: Path) -> None:
 
 
 def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
-    write_mask(tmp_path / "a_cell.png", np.zeros((4, 5), np.uint16))
+    write_png(tmp_path / "a_cell.png", np.zeros((4, 5), np.uint16))
     with pytest.raises(
         DataError, match=r"a_cell.png: mask is \(4, 5\) .*its image \(5, 4\); segment that image"
     ):
@@ -95,7 +95,7 @@ def test_a_mask_of_another_kind_is_refused(tmp_path: Path) -> None:
 def test_an_absent_or_damaged_mask_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a_cell.png: no such file.*run: dvc repro segment"):
         read_mask(tmp_path / "a_cell.png")
-    write_mask(tmp_path / "a_cell.png", random_masks(0)[1])
+    write_png(tmp_path / "a_cell.png", random_masks(0)[1])
     content = (tmp_path / "a_cell.png").read_bytes()
     for length in (0, 20, len(content) // 2, len(content) - 13):
         (tmp_path / "a_cell.png").write_bytes(content[:length])
@@ -104,8 +104,8 @@ def test_an_absent_or_damaged_mask_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_mask_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="could not be written"):
-        write_mask(tmp_path / "gone/a_cell.png", np.zeros((2, 2), np.uint16))
+    with pytest.raises(MachineError, match=r"gone/a_cell.png: cannot be written; check the folder"):
+        write_png(tmp_path / "gone/a_cell.png", np.zeros((2, 2), np.uint16))
 
 
 def test_a_cells_table_must_be_whole(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from ruamel.yaml import YAML
 
 from tests.running import ROOT, run_in
 
@@ -138,6 +139,27 @@ def test_evaluate_writes_the_documented_numbers(shared: Path, tmp_path: Path) ->
 def test_usage_errors_exit_with_two() -> None:
     assert "No such option" in fault(ROOT, 2, *HPA, "predict", "--recipy")
     assert "Missing option" in fault(ROOT, 2, "python", "-m", "common.stages.folds", "--images", "x")
+
+
+def test_a_broken_source_stops_the_images_stage_and_keeps_what_was_there(
+    simulated: Path, tmp_path: Path
+) -> None:
+    run_in(tmp_path, "cp", "-r", str(simulated), "source")
+    params = YAML().load((ROOT / "params.yaml").read_text())
+    params["images"] |= {"source": "kaggle", "folder": str(tmp_path / "source")}
+    with (tmp_path / "params.yaml").open("w") as file:
+        YAML().dump(params, file)
+    outs = ("--out", str(tmp_path / "images"), "--truth", str(tmp_path / "truth"))
+    stage = ("python", "-m", "common.stages.images", *outs, "--params", str(tmp_path / "params.yaml"))
+    run_in(ROOT, *stage)
+    before = pd.read_parquet(tmp_path / "images/images.parquet")
+    (tmp_path / "source/train/sim-00001_red.png").write_bytes(b"")
+    (tmp_path / "source/train/sim-00002_red.png").write_bytes(b"\x89PNG")
+    said = fault(ROOT, 3, *stage)
+    assert "2 faults" in said
+    assert "sim-00001_red.png: is empty" in said
+    assert "sim-00002_red.png: is truncated or damaged" in said
+    pd.testing.assert_frame_equal(before, pd.read_parquet(tmp_path / "images/images.parquet"))
 
 
 def test_a_misspelt_parameter_stops_a_stage_before_it_writes(tmp_path: Path) -> None:

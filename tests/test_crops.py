@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from common.cells import measure_cells, write_mask
+from common.cells import measure_cells
 from common.classes import CHANNELS
 from common.crops import CropParams, CropStore, View, apply_view, cut_cell, write_store
 from common.errors import DataError
-from common.images import Field
+from common.images import Field, write_png
 
 Draw = Callable[..., np.ndarray]
 MARGIN = 5
@@ -68,7 +68,7 @@ def stored(
 ) -> CropStore:
     params = CropParams(**{"field_px": 64, "margin_px": MARGIN, "shard_mb": 1, **changes})
     (folder / "masks").mkdir()
-    write_mask(folder / "masks/a_cell.png", mask)
+    write_png(folder / "masks/a_cell.png", mask)
     cells = measure_cells("a", mask, mask)
     write_store([write(folder / "pixels", "a", image)], folder / "masks", cells, params, folder / "store")
     return CropStore(folder / "store")
@@ -160,7 +160,7 @@ def test_shards_are_closed_when_full_and_every_crop_is_found_again(
     for number in range(4):
         image = rng.integers(0, 256, (4, 64, 64), np.uint8)  # noise cannot be compressed
         mask = np.ones((64, 64), np.uint16)
-        write_mask(tmp_path / f"masks/i{number}_cell.png", mask)
+        write_png(tmp_path / f"masks/i{number}_cell.png", mask)
         fields.append(write_image(tmp_path / "pixels", f"i{number}", image))
         cells.append(measure_cells(f"i{number}", mask, mask))
         expected.append(image)

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, f1_score
 
-from common.cells import cell_mask_path, write_mask
+from common.cells import cell_mask_path
 from common.classes import CLASSES, PROBABILITIES
+from common.images import write_png
 from common.scoring import by_class, rounded, score_part
 
 CELLS_OF = {"a": 4, "b": 3, "c": 5}
@@ -30,7 +31,7 @@ def truth(tmp_path: Path) -> pd.DataFrame:
     for folder in ("masks", "truth"):
         (tmp_path / folder).mkdir()
         for image_id, cells in CELLS_OF.items():
-            write_mask(cell_mask_path(tmp_path / folder, image_id), grid_mask(cells))
+            write_png(cell_mask_path(tmp_path / folder, image_id), grid_mask(cells))
     keys = [(image_id, cell_id) for image_id, cells in CELLS_OF.items() for cell_id in range(1, cells + 1)]
     classes = (rng.random((len(keys), len(CLASSES))) < 0.2).astype(int)
     classes[np.arange(len(keys)), rng.integers(0, 5, len(keys))] = 1
@@ -68,7 +69,7 @@ def test_a_perfect_prediction_scores_one(tmp_path: Path, truth: pd.DataFrame) ->
 def test_perfect_classes_on_lost_masks_score_nothing(tmp_path: Path, truth: pd.DataFrame) -> None:
     for image_id, cells in CELLS_OF.items():
         shifted = np.roll(grid_mask(cells), 6, axis=1)  # IoU 4 / 16
-        write_mask(cell_mask_path(tmp_path / "masks", image_id), shifted)
+        write_png(cell_mask_path(tmp_path / "masks", image_id), shifted)
     board = score(tmp_path, truth, images_of(truth), truth)["competition"]
     assert board["mAP"] == 0
 
@@ -76,7 +77,7 @@ def test_perfect_classes_on_lost_masks_score_nothing(tmp_path: Path, truth: pd.D
 def test_the_numbers_of_cells_need_not_be_those_of_the_truth(tmp_path: Path, truth: pd.DataFrame) -> None:
     for image_id, cells in CELLS_OF.items():
         mask = grid_mask(cells)
-        write_mask(
+        write_png(
             cell_mask_path(tmp_path / "masks", image_id), np.where(mask > 0, 100 - mask, 0).astype(np.uint16)
         )
     renumbered = truth.assign(cell_id=100 - truth["cell_id"])

@@ -15,11 +15,11 @@ from approaches.cell_crop.dataset import CellCrops
 from approaches.cell_crop.learning import train_fold
 from approaches.cell_crop.model import build_network, load_model, save_model
 from approaches.cell_crop.recipe import Recipe
-from common.cells import measure_cells, write_mask
+from common.cells import measure_cells
 from common.classes import CLASSES, COLORS, PROBABILITIES
 from common.crops import CropParams, CropStore, write_store
 from common.errors import DataError, MissingWeightsError, ParamsError
-from common.images import Field
+from common.images import Field, write_png
 from common.params import build, load_recipe
 
 RECIPE = Path(__file__).parents[1] / "recipes/effb2_cell.yaml"
@@ -42,7 +42,7 @@ def crops(tmp_path_factory: pytest.TempPathFactory) -> Path:
     mask[2:14, 2:20], mask[20:38, 10:30] = 1, 2
     tables = []
     for image_id in "abcd":
-        write_mask(folder / f"{image_id}_cell.png", mask)
+        write_png(folder / f"{image_id}_cell.png", mask)
         for color in COLORS:
             cv2.imwrite(
                 str(folder / f"{image_id}_{color}.png"), np.full((40, 40), 100 + ord(image_id), np.uint8)
