@@ -43,8 +43,9 @@ constraints: $(VENV)/.installed ## pin everything anew
 		constraints.txt
 
 retire: ## remove an approach and all it published: make retire NAME=cell_crop
-	test -n "$(NAME)" && test -d approaches/$(NAME)
+	[[ "$(NAME)" =~ ^[a-z0-9_]+$$ ]] && test -f approaches/$(NAME)/dvc.yaml
 	rm -rf approaches/$(NAME) data/{labels,models,predictions}/$(NAME) leaderboard/entries/$(NAME).*.json
+	@echo "now: dvc repro"
 
 clean: ## remove what the pipeline wrote (DVC's cache stays)
 	rm -rf data/images data/truth data/masks data/cells.parquet data/folds.parquet data/crops data/labels data/models \

@@ -1,5 +1,6 @@
 """Backbones come from timm, through this door: CPU machines, pretrained weights, and what to do when offline."""
 
+import difflib
 import importlib.util
 import os
 import socket
@@ -9,6 +10,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 import torch
+from pydantic import Field
 from safetensors import SafetensorError
 from torch import nn
 
@@ -28,7 +30,7 @@ class BackboneParams(Params):
     pretrained: bool
     weights: str = ""
     """A local .safetensors or .pth state dict to use instead of the hub's; empty asks the hub."""
-    dropout: float = 0.0
+    dropout: float = Field(default=0.0, ge=0, lt=1)
 
 
 def declare_torchvision_ops() -> None:
@@ -61,10 +63,8 @@ def build_classifier(params: BackboneParams, channels: int, classes: int) -> nn.
     import timm
 
     if not timm.is_model(params.name):
-        close = timm.list_models(f"*{params.name.split('_')[0]}*")[:5]
-        raise ParamsError(
-            f"backbone.name: timm has no {params.name!r}; similar: {', '.join(close) or 'none'}"
-        )
+        close = ", ".join(difflib.get_close_matches(params.name, timm.list_models(), n=5))
+        raise ParamsError(f"backbone.name: timm has no {params.name!r}; similar: {close or 'none'}")
     shape: dict[str, Any] = {"in_chans": channels, "num_classes": classes, "drop_rate": params.dropout}
     return _pretrained(params, shape) if params.pretrained else timm.create_model(params.name, **shape)
 
@@ -82,7 +82,7 @@ def _pretrained(params: BackboneParams, shape: dict[str, Any]) -> nn.Module:
     try:
         network: nn.Module = timm.create_model(params.name, pretrained=True, **source, **shape)
     except LOAD_ERRORS as error:
-        first_line = str(error).strip().splitlines()[0]
+        first_line = str(error).strip().partition("\n")[0]
         raise MissingWeightsError(
             f"pretrained weights of {params.name} cannot be loaded ({first_line}); go online once, or set "
             "backbone.weights to a local state dict, or backbone.pretrained to false"

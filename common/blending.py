@@ -8,22 +8,21 @@ from common.cells import KEYS
 from common.classes import PROBABILITIES
 from common.errors import DataError
 from common.predictions import COLUMNS, read_predictions
+from common.roster import recipes_on, refuse_retired
 
 
 def members(predictions: Path, approaches: Path) -> list[Path]:
     """The folders ``<approach>/<recipe>`` of published predictions.
 
     Raises:
-        DataError: there is none, or one's approach is gone: its predictions would live on unseen.
+        DataError: there is none, or one is of a recipe that is no longer on.
     """
     found = sorted(path.parent for path in predictions.glob("*/*/oof.parquet"))
     if not found:
         raise DataError(f"{predictions}: holds no predictions; run: dvc repro")
+    on = recipes_on(approaches)
     for member in found:
-        if not (approaches / member.parent.name / "dvc.yaml").is_file():
-            raise DataError(
-                f"{member.parent}: there is no approaches/{member.parent.name}; delete that folder"
-            )
+        refuse_retired(f"{member.parent.name}/{member.name}", member, on)
     return found
 
 

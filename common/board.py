@@ -8,6 +8,7 @@ from typing import Any
 
 from common.classes import CLASSES
 from common.errors import DataError
+from common.roster import recipes_on, refuse_retired
 
 UNKNOWN: list[float | None] = [None] * len(CLASSES)
 NAME = " class=name"
@@ -46,9 +47,9 @@ def read_entries(folder: Path, approaches: Path) -> list[dict[str, Any]]:
     """Read all entries.
 
     Raises:
-        DataError: an entry is no JSON, lacks a key, or its approach is gone.
+        DataError: an entry is no JSON, lacks a key, or is of a recipe that is no longer on.
     """
-    entries = []
+    entries, on = [], recipes_on(approaches)
     for path in sorted(folder.glob("*.json")):
         try:
             entry = json.loads(path.read_text())
@@ -56,9 +57,8 @@ def read_entries(folder: Path, approaches: Path) -> list[dict[str, Any]]:
             raise DataError(f"{path}: is no JSON ({error}); delete it and run: dvc repro") from None
         if not isinstance(entry, dict) or ENTRY_KEYS - entry.keys():
             raise DataError(f"{path}: lacks one of {sorted(ENTRY_KEYS)}; delete it and run: dvc repro")
-        name = entry["approach"]
-        if name not in NOT_APPROACHES and not (approaches / name / "dvc.yaml").is_file():
-            raise DataError(f"{path}: there is no approaches/{name}; delete that entry")
+        if entry["approach"] not in NOT_APPROACHES:
+            refuse_retired(f"{entry['approach']}/{entry['recipe']}", path, on)
         entries.append(entry)
     return entries
 

@@ -63,4 +63,9 @@ def check_pixels(field: Field) -> tuple[list[str], list[str]]:
             warnings.append(f"{field.image_id}: {color} is constant ({channel.min()})")
         elif (share := float(np.mean(channel == np.iinfo(channel.dtype).max))) > CLIPPED_SHARE:
             warnings.append(f"{field.image_id}: {share:.0%} of {color} is saturated")
+    if image.dtype == np.uint16 and image.max() < 2**13:
+        warnings.append(
+            f"{field.image_id}: 16 bit files whose brightest pixel is {image.max()}; they are read on a scale to "
+            "65535, so that 12 bit data look almost black: multiply them by 16 first"
+        )
     return [], warnings

@@ -19,7 +19,8 @@ import typer
 
 from common.errors import MachineError, UserError
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+NO_PATH = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.ENAMETOOLONG)
 
 
 def run_stage(main: Callable[..., None]) -> None:
@@ -53,10 +54,11 @@ def _explain(error: Exception) -> str:
         return str(error)
     if isinstance(error, MemoryError):
         return "out of memory; set HPA_WORKERS=1, or use smaller sizes"
-    if isinstance(error, OSError) and error.errno in FULL:
-        return (
-            f"{error.filename or 'the disk'}: {error.strerror}; free space or mend the rights, then run again"
-        )
+    if isinstance(error, OSError) and error.errno in NO_PLACE:
+        where = error.filename or "the disk"
+        return f"{where}: {error.strerror}; free space or mend the rights, then run again"
+    if isinstance(error, OSError) and error.errno in NO_PATH:
+        return f"{error.filename}: {error.strerror}; give another path"
     return ""
 
 

@@ -59,6 +59,8 @@ def read_competition(folder: Path) -> Competition:
     Raises:
         DataError: ``folder`` has no train.csv, or no image.
     """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; expected one with train.csv and images")
     if not (folder / "train.csv").is_file():
         raise DataError(f"{folder}: holds no train.csv; expected a competition folder (ID,Label and images)")
     faults: list[str] = []
@@ -75,6 +77,8 @@ def read_competition(folder: Path) -> Competition:
 
 
 def _mismatches(labels: dict[str, tuple[int, ...]], train: list[Field], test: list[Field]) -> list[str]:
+    if not labels:
+        return []  # the table itself is at fault, and that is said already
     found = {f.image_id for f in train}
     twice = found & {f.image_id for f in test}
     return [
@@ -111,6 +115,10 @@ def _read_samples(path: Path, faults: list[str]) -> dict[str, tuple[str, str]]:
     for where, (image_id, sample, line) in rows:
         if image_id in samples:
             faults.append(f"{where}: id {image_id} is there twice; keep one row")
+        if not sample:
+            faults.append(
+                f"{where}: sample_id is empty; give {image_id} a sample of its own, or remove the row"
+            )
         samples[image_id] = (sample, line)
     return samples
 

@@ -36,6 +36,8 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def _replace(part: Path, path: Path) -> None:
+    if path.is_dir() and not part.is_dir():
+        raise MachineError(f"{path}: is a folder, and a file is to be written there; choose another name")
     if path.is_dir():  # a folder cannot be renamed over a full folder
         path.rename(_discarded(path))
         part.rename(path)

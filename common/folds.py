@@ -3,11 +3,12 @@
 import numpy as np
 import pandas as pd
 from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
+from pydantic import Field
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from common.classes import CLASSES
-from common.errors import DataError
+from common.errors import DataError, ParamsError
 from common.params import Params
 
 
@@ -16,7 +17,7 @@ class FoldParams(Params):
 
     ids: tuple[int, ...]
     """0, 1, ... one number a fold."""
-    seed: int
+    seed: int = Field(ge=0)
 
 
 def group_images(images: pd.DataFrame) -> np.ndarray:
@@ -44,9 +45,11 @@ def assign_folds(images: pd.DataFrame, params: FoldParams) -> pd.DataFrame:
     folds = len(params.ids)
     groups = pd.Series(group_images(train))
     if params.ids != tuple(range(folds)) or folds < 2:
-        raise DataError(
+        raise ParamsError(
             f"params.yaml: folds.ids is {list(params.ids)}, expected 0, 1, ... for at least two folds"
         )
+    if train.empty:
+        raise DataError("data/images: no training image; unlabelled images of your own are for: hpa predict")
     if groups.nunique() < folds:
         raise DataError(
             f"data/images: the {len(train)} training images form {groups.nunique()} groups of one sample or of "

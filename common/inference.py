@@ -20,7 +20,8 @@ from common.ingest import folder_entries, ingest
 from common.overlay import write_overlay
 from common.parallel import pmap
 from common.params import load_section
-from common.predictions import write_predictions
+from common.predictions import check_predictions, write_predictions
+from common.roster import recipes_on
 from common.segmentation.segmenters import SegmentParams, segment_fields
 from common.submission import validate_submission, write_submission
 
@@ -45,9 +46,8 @@ def find_system(name: str, models: Path = MODELS) -> System:
         MissingWeightsError: the recipe is not trained.
     """
     approach, _, recipe = name.partition("/")
-    if not (ROOT / "approaches" / approach / "recipes" / f"{recipe}.yaml").is_file():
-        known = sorted(f"{p.parents[1].name}/{p.stem}" for p in ROOT.glob("approaches/*/recipes/*.yaml"))
-        raise ParamsError(f"--recipe {name}: no such recipe; known: {', '.join(known)}")
+    if name not in (on := recipes_on(ROOT / "approaches")):
+        raise ParamsError(f"--recipe {name}: no such recipe is on; known: {', '.join(on)}")
     if not any((models / approach / recipe).glob("fold-*")):
         advice = f"train it: dvc repro approaches/{approach}/dvc.yaml"
         raise MissingWeightsError(f"{models / approach / recipe}: holds no trained fold of {name}; {advice}")
@@ -60,7 +60,7 @@ def all_systems(models: Path = MODELS) -> list[System]:
     Raises:
         MissingWeightsError: none is trained.
     """
-    names = sorted({f"{p.parents[1].name}/{p.parent.name}" for p in models.glob("*/*/fold-*")})
+    names = [name for name in recipes_on(ROOT / "approaches") if any((models / name).glob("fold-*"))]
     if not names:
         raise MissingWeightsError(f"{models}: holds no trained recipe; train them: dvc repro")
     return [find_system(name, models) for name in names]
@@ -93,7 +93,7 @@ def predict_folder(folder: Path, out: Path, systems: list[System], params: Path 
         (data / "masks").symlink_to(masks.resolve(), target_is_directory=True)
         cells.to_parquet(data / "cells.parquet", index=False)
         write_store(fields, masks, cells, load_section(CropParams, params, "crops"), data / "crops")
-        predictions = mean_of([system.module.predict_cells(system.models, data) for system in systems])
+        predictions = mean_of([_predict_cells(system, data, cells) for system in systems])
         write_predictions(predictions, out / "cells.parquet", cells)
         _draw(fields, masks, predictions, out / "overlays")
     with atomic(out / "submission.csv") as file:
@@ -104,8 +104,21 @@ def predict_folder(folder: Path, out: Path, systems: list[System], params: Path 
     return Predicted(images, predictions, empty)
 
 
+def _predict_cells(system: System, data: Path, cells: pd.DataFrame) -> pd.DataFrame:
+    table: pd.DataFrame = system.module.predict_cells(system.models, data)
+    check_predictions(table, str(system.models), cells)
+    return table
+
+
 def segment_to(fields: list[Field], out: Path, params: SegmentParams) -> tuple[pd.DataFrame, list[str]]:
-    """Segment ``fields`` into the folder ``out``: masks and ``cells.parquet``; also returns the empty images."""
+    """Segment ``fields`` into the folder ``out``: masks and ``cells.parquet``; also returns the empty images.
+
+    Raises:
+        ParamsError: ``out`` holds masks of other images, which would look like results of this run.
+    """
+    known = {cell_mask_path(out, field.image_id) for field in fields}
+    if others := sorted(set(out.glob("*_cell.png")) - known):
+        raise ParamsError(f"{out}: holds masks of other images ({others[0].name}, ...); give an empty folder")
     cells, empty = segment_fields(fields, params, out)
     with atomic(out / "cells.parquet") as part:
         cells.to_parquet(part, index=False)

@@ -52,6 +52,8 @@ def load_section(kind: type[M], path: Path, section: str) -> M:
     for key in given:
         if key not in SECTIONS:
             raise ParamsError(f"{path}: unknown key {key!r}{_nearest(key, SECTIONS)}")
+    if "scale" in given:
+        _check_scale(given, path)  # here, so that the first stage stops and not the one that trains
     if section not in given:
         raise ParamsError(f"{path}: lacks the section {section!r}")
     return build(kind, given[section], f"{path}: {section}")
@@ -59,7 +61,11 @@ def load_section(kind: type[M], path: Path, section: str) -> M:
 
 def load_scale(path: Path) -> str:
     """Read ``scale`` of the root params.yaml: ``demo`` or ``full``."""
-    scale = read_yaml(path).get("scale")
+    return _check_scale(read_yaml(path), path)
+
+
+def _check_scale(given: dict[str, Any], path: Path) -> str:
+    scale = given.get("scale")
     if scale not in ("demo", "full"):
         raise ParamsError(f"{path}: scale is {scale!r}, expected demo or full")
     return str(scale)

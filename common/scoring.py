@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from common.cells import cell_mask_path, read_mask
 from common.classes import PROBABILITIES
@@ -27,7 +28,7 @@ DIGITS = 6
 class ScoreParams(Params):
     """The section ``score`` of params.yaml."""
 
-    f1_threshold: float
+    f1_threshold: float = Field(ge=0, le=1)
 
 
 def score_part(

@@ -131,8 +131,8 @@ def read_records(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, tu
                     found = f"{len(record)} fields, the header {len(header)}"
                     raise DataError(f"{path}: row {reader.line_num} has {found}")
                 yield reader.line_num, tuple(record[place] for place in places)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); give the path of a CSV file") from error
     except (csv.Error, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read as a CSV table ({error})") from error
 

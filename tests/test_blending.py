@@ -10,6 +10,7 @@ from common.blending import blend, mean_of, members
 from common.classes import PROBABILITIES
 from common.errors import DataError
 from common.predictions import write_predictions
+from tests.test_roster import publish
 
 CELLS = pd.DataFrame({"image_id": ["a", "a", "b", "b"], "cell_id": [2, 10, 1, 3]})
 
@@ -47,21 +48,19 @@ def test_files_are_blended_and_a_member_without_a_cell_is_named(tmp_path: Path) 
         blend(folders, "test", CELLS)
 
 
-def test_members_are_the_published_folders_whose_approach_is_there(tmp_path: Path) -> None:
+def test_members_are_the_published_folders_of_recipes_that_are_on(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no predictions; run: dvc repro"):
         members(tmp_path / "predictions", tmp_path / "approaches")
     for name in ("x/two", "x/one", "y/three"):
         (tmp_path / "predictions" / name).mkdir(parents=True)
         (tmp_path / "predictions" / name / "oof.parquet").touch()
-    for approach in ("x", "y"):
-        (tmp_path / "approaches" / approach).mkdir(parents=True)
-        (tmp_path / "approaches" / approach / "dvc.yaml").touch()
+    publish(tmp_path / "approaches", {"x": ["one", "two"], "y": ["three"]})
     found = members(tmp_path / "predictions", tmp_path / "approaches")
     assert [str(folder.relative_to(tmp_path / "predictions")) for folder in found] == [
         "x/one",
         "x/two",
         "y/three",
     ]
-    (tmp_path / "approaches/y/dvc.yaml").unlink()
-    with pytest.raises(DataError, match="predictions/y: there is no approaches/y; delete that folder"):
+    publish(tmp_path / "approaches", {"x": ["one"]})
+    with pytest.raises(DataError, match=r"predictions/x/two: x/two is no recipe that is on .*delete it"):
         members(tmp_path / "predictions", tmp_path / "approaches")

@@ -10,6 +10,7 @@ import pytest
 from common.board import HEADER, markdown, page, rank, read_entries, terminal
 from common.classes import CLASSES
 from common.errors import DataError
+from tests.test_roster import publish
 
 EVIL = "<script>alert('x')</script>&\"{head}"
 
@@ -154,13 +155,12 @@ def test_a_board_without_entries_is_still_a_board() -> None:
 def test_entries_are_read_and_those_without_an_approach_or_sense_are_refused(tmp_path: Path) -> None:
     entries, approaches = tmp_path / "entries", tmp_path / "approaches"
     entries.mkdir()
-    (approaches / "x").mkdir(parents=True)
-    (approaches / "x/dvc.yaml").touch()
+    publish(approaches, {"x": ["a"]})
     for name in ("x/a", "controls/prior", "blend/mean"):
         (entries / f"{name.replace('/', '__')}.json").write_text(json.dumps(entry(name, 0.5)))
     assert [found["recipe"] for found in read_entries(entries, approaches)] == ["mean", "prior", "a"]
     (entries / "gone__b.json").write_text(json.dumps(entry("gone/b", 0.5)))
-    with pytest.raises(DataError, match=r"gone__b.json: there is no approaches/gone; delete that entry"):
+    with pytest.raises(DataError, match=r"gone__b.json: gone/b is no recipe that is on .*delete it"):
         read_entries(entries, approaches)
     for content in ("<<<<<<< HEAD\n{}", "", "[]", '{"recipe": "b"}'):
         (entries / "gone__b.json").write_text(content)

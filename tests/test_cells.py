@@ -103,9 +103,11 @@ def test_an_absent_or_damaged_mask_is_refused(tmp_path: Path) -> None:
             read_mask(tmp_path / "a_cell.png")
 
 
-def test_a_mask_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(MachineError, match=r"gone/a_cell.png: cannot be written; check the folder"):
-        write_png(tmp_path / "gone/a_cell.png", np.zeros((2, 2), np.uint16))
+def test_a_mask_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    (tmp_path / "a_cell.png").mkdir()
+    with pytest.raises(MachineError, match=r"a_cell.png: is a folder, and a file is to be written there"):
+        write_png(tmp_path / "a_cell.png", np.zeros((2, 2), np.uint16))
+    assert [path.name for path in tmp_path.iterdir()] == ["a_cell.png"]
 
 
 def test_a_cells_table_must_be_whole(tmp_path: Path) -> None:

@@ -135,3 +135,11 @@ def test_a_folder_whose_writer_was_killed_between_two_renames_comes_back(tmp_pat
     with pytest.raises(ZeroDivisionError), atomic(tmp_path / "out"):
         1 / 0  # noqa: B018
     assert [path.name for path in tmp_path.rglob("*")] == ["out", "kept"]
+
+
+def test_a_file_never_takes_the_place_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/kept").touch()
+    with pytest.raises(MachineError, match="out: is a folder"), atomic(tmp_path / "out") as part:
+        part.write_text("new")
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "kept"]

@@ -11,7 +11,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from common.classes import CLASSES, parse_labels
-from common.errors import DataError
+from common.errors import DataError, ParamsError
 from common.folds import FoldParams, assign_folds, group_images
 
 THREE = FoldParams(ids=(0, 1, 2), seed=0)
@@ -104,7 +104,7 @@ def test_fewer_groups_than_folds_are_refused_with_advice() -> None:
 
 @pytest.mark.parametrize("ids", [(), (0,), (1, 2), (0, 2), (0, 0)])
 def test_fold_ids_count_from_zero(ids: tuple[int, ...]) -> None:
-    with pytest.raises(DataError, match=r"folds.ids is .* expected 0, 1, ... for at least two folds"):
+    with pytest.raises(ParamsError, match=r"folds.ids is .* expected 0, 1, ... for at least two folds"):
         assign_folds(random_images(30, 0), FoldParams(ids=ids, seed=0))
 
 

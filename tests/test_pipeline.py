@@ -42,9 +42,11 @@ def change_params(path: Path, changes: dict[str, Any]) -> None:
 def lone_repository(folder: Path, approach: str, changes: dict[str, Any]) -> Path:
     """A git and DVC repository with common/, the root pipeline and one approach."""
     unwanted = shutil.ignore_patterns("__pycache__", "dvc.lock", ".*")
-    for name in ("common", f"approaches/{approach}", "data/source"):
+    for name in ("common", f"approaches/{approach}"):
         shutil.copytree(ROOT / name, folder / name, ignore=unwanted)
+    (folder / "data/source").mkdir(parents=True)  # never with what a user put there
     for name in (
+        "data/source/README.md",
         "dvc.yaml",
         "params.yaml",
         ".dvcignore",

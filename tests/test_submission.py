@@ -169,7 +169,7 @@ def test_all_faults_of_a_file_are_told_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "no such file"),
+        (None, "No such file"),
         ("", "no column ID, ImageWidth"),
         ("ID,ImageWidth,ImageHeight\n", "no column PredictionString"),
         ('ID,ImageWidth,ImageHeight,PredictionString\n"a,9', "cannot be read as a CSV table"),

@@ -10,7 +10,8 @@ from torch import nn
 from approaches.cell_crop.recipe import Recipe
 from common.backbones import build_classifier
 from common.classes import CLASSES
-from common.errors import DataError, MissingWeightsError
+from common.crops import CropParams
+from common.errors import DataError, MissingWeightsError, ParamsError
 from common.params import build
 
 
@@ -19,8 +20,9 @@ def build_network(recipe: Recipe) -> nn.Module:
     return build_classifier(recipe.backbone, len(recipe.view.channels), len(CLASSES))
 
 
-def save_model(folder: Path, network: nn.Module, recipe: Recipe) -> None:
-    """Write the trained network and its recipe, at the scale it was trained at."""
+def save_model(folder: Path, network: nn.Module, recipe: Recipe, crops: CropParams) -> None:
+    """Write the trained network, its recipe at the scale it was trained at, and how its crops were cut."""
+    (folder / "crops.json").write_text(crops.model_dump_json() + "\n")
     save_file(network.state_dict(), folder / "model.safetensors")
     (folder / "recipe.json").write_text(recipe.model_dump_json(indent=1) + "\n")
 
@@ -47,6 +49,31 @@ def load_model(folder: Path) -> tuple[nn.Module, Recipe]:
             f"{weights}: does not fit its recipe ({str(error)[:200]}); train this fold again"
         ) from None
     return network, recipe
+
+
+def refuse_other_crops(folder: Path, crops: CropParams) -> None:
+    """Refuse to predict crops that were cut in another way than those of the training.
+
+    Raises:
+        ParamsError: names both ways.
+    """
+    trained = build(CropParams, json.loads((folder / "crops.json").read_text()), str(folder / "crops.json"))
+    if trained != crops:
+        raise ParamsError(
+            f"{folder}: was trained on crops with {trained}, these have {crops}; use the same crops"
+        )
+
+
+def refuse_other_folds(models: Path, folds: set[int]) -> None:
+    """Refuse models of folds that are no more, which would otherwise be averaged in.
+
+    Raises:
+        DataError: names them.
+    """
+    if others := [
+        path for path in sorted(models.glob("fold-*")) if path.name not in {f"fold-{k}" for k in folds}
+    ]:
+        raise DataError(f"{others[0]}: is of a fold that is not in data/folds.parquet; delete that folder")
 
 
 def trained_folds(models: Path) -> list[Path]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 def main(models: Path, images: Path, cells: Path, crops: Path, folds: Path, out: Path) -> None:
     """Predict every cell: --out gets oof.parquet and test.parquet."""
+    from approaches.cell_crop.model import refuse_other_folds
     from approaches.cell_crop.predicting import predict_out_of_fold, predict_unseen
     from common.cells import read_cells
     from common.files import atomic, exclusive
@@ -26,7 +27,9 @@ def main(models: Path, images: Path, cells: Path, crops: Path, folds: Path, out:
     parts = {split: set(table.loc[table["split"] == split, "image_id"]) for split in ("train", "test")}
     with exclusive(out), atomic(out) as part:
         part.mkdir()
-        oof = predict_out_of_fold(models, crops, read_folds(folds))
+        assigned = read_folds(folds)
+        refuse_other_folds(models, set(assigned["fold"]))
+        oof = predict_out_of_fold(models, crops, assigned)
         write_predictions(oof, part / "oof.parquet", known[known["image_id"].isin(parts["train"])])
         test = predict_unseen(models, crops, parts["test"])
         write_predictions(test, part / "test.parquet", known[known["image_id"].isin(parts["test"])])

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from approaches.cell_crop.dataset import CellCrops
-from approaches.cell_crop.model import load_model, trained_folds
+from approaches.cell_crop.model import load_model, refuse_other_crops, trained_folds
 from common.cells import KEYS
 from common.classes import CLASSES, PROBABILITIES
 from common.crops import CropStore
@@ -16,6 +16,7 @@ from common.forward import predict
 def predict_rows(model: Path, store: CropStore, rows: np.ndarray) -> np.ndarray:
     """(len(rows), classes) probabilities by one fold's model of the crops at ``rows``."""
     network, recipe = load_model(model)
+    refuse_other_crops(model, store.params())
     if not len(rows):
         return np.empty((0, len(CLASSES)), np.float32)
     targets = np.zeros((len(rows), len(CLASSES)))

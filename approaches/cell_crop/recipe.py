@@ -1,6 +1,8 @@
 """What a recipe of this approach may say."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
 
 from common.augment import Name
 from common.backbones import BackboneParams
@@ -13,7 +15,7 @@ class Normalize(Params):
     """Mean and standard deviation of each channel of the view, of pixels in [0, 1]."""
 
     mean: tuple[float, ...]
-    std: tuple[float, ...]
+    std: tuple[Annotated[float, Field(gt=0)], ...]
 
 
 class Recipe(Params):
@@ -29,3 +31,9 @@ class Recipe(Params):
     optimizer: OptimizerParams
     schedule: WarmRestarts
     trainer: TrainerParams
+
+    @model_validator(mode="after")
+    def _normalise_each_channel(self) -> "Recipe":
+        if not len(self.normalize.mean) == len(self.normalize.std) == len(self.view.channels):
+            raise ValueError("normalize.mean and normalize.std need one value for each of view.channels")
+        return self

@@ -30,8 +30,15 @@ def main(
     from common.classes import CLASSES
     from common.evaluation import evaluate_files
     from common.files import atomic
+    from common.submission import read_records
 
     result = evaluate_files(submission, truth, mode.value)
+    predicted = {image_id for _, (image_id,) in read_records(submission, ("ID",))}
+    true = {image_id for _, (image_id,) in read_records(truth, ("ImageID",))}
+    if predicted != true:
+        print(
+            f"warning: {len(predicted - true)} images only in the submission, {len(true - predicted)} only in the truth"
+        )
     if json:
         with atomic(json) as part:
             part.write_text(dumps(result, indent=1) + "\n")

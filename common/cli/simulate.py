@@ -13,7 +13,7 @@ def main(
     fields: Annotated[int, typer.Option(min=1, help="Fields of the training part.")] = 24,
     test_fields: Annotated[int, typer.Option(min=0, help="Fields of the test part.")] = 8,
     side_px: Annotated[int, typer.Option(min=128, max=4096, help="Width and height of a field.")] = 512,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same folder.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same folder.")] = 0,
 ) -> None:
     """Write simulated fields with the truth of every cell."""
     from functools import partial

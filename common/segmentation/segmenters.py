@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import Field as Limit
 
 from common.cells import COLUMNS, cell_mask_path, measure_cells, nucleus_mask_path, read_mask
 from common.errors import DataError
@@ -25,7 +26,7 @@ class SegmentParams(Params):
     segmenter: Literal["classical", "precomputed"]
     masks: str
     """The folder of precomputed masks."""
-    max_empty_share: float
+    max_empty_share: float = Limit(ge=0, le=1)
     classical: classical.ClassicalParams
 
 

@@ -20,7 +20,7 @@ def main(recipe: Path, images: Path, cells: Path, out: Path) -> None:
 
     sources = {"image": copy_image_labels}
     name = read_yaml(recipe).get("labels")
-    if name not in sources:
+    if not isinstance(name, str) or name not in sources:
         raise ParamsError(f"{recipe}: labels is {name!r}, expected one of {', '.join(sources)}")
     table = sources[name](read_images(images), read_cells(cells))
     with exclusive(out), atomic(out) as part:

@@ -13,7 +13,7 @@ from torch import nn
 from approaches.cell_crop import predicting
 from approaches.cell_crop.dataset import CellCrops
 from approaches.cell_crop.learning import train_fold
-from approaches.cell_crop.model import build_network, load_model, save_model
+from approaches.cell_crop.model import build_network, load_model, refuse_other_folds, save_model
 from approaches.cell_crop.recipe import Recipe
 from common.cells import measure_cells
 from common.classes import CLASSES, COLORS, PROBABILITIES
@@ -146,7 +146,7 @@ def test_each_cell_is_predicted_by_the_fold_that_never_saw_its_image(
 def test_absent_and_foreign_weights_are_refused(small: Recipe, tmp_path: Path) -> None:
     with pytest.raises(MissingWeightsError, match="holds no trained model; run: dvc repro"):
         load_model(tmp_path)
-    save_model(tmp_path, build_network(small), small)
+    save_model(tmp_path, build_network(small), small, CropParams(field_px=40, margin_px=4, shard_mb=1))
     settings = json.loads((tmp_path / "recipe.json").read_text())
     settings["backbone"]["name"] = "resnet10t"
     (tmp_path / "recipe.json").write_text(json.dumps(settings))
@@ -155,3 +155,36 @@ def test_absent_and_foreign_weights_are_refused(small: Recipe, tmp_path: Path) -
     (tmp_path / "model.safetensors").write_bytes(b"rotten")
     with pytest.raises(DataError, match="does not fit its recipe"):
         load_model(tmp_path)
+
+
+def test_crops_cut_in_another_way_are_refused(crops: Path, small: Recipe, tmp_path: Path) -> None:
+    save_model(tmp_path, build_network(small), small, CropParams(field_px=80, margin_px=4, shard_mb=1))
+    with pytest.raises(ParamsError, match=r"trained on crops with field_px=80 .* these have field_px=40"):
+        predicting.predict_rows(tmp_path, CropStore(crops), np.array([0]))
+
+
+def test_models_of_folds_that_are_no_more_are_refused(tmp_path: Path) -> None:
+    for fold in range(3):
+        (tmp_path / f"fold-{fold}").mkdir()
+    refuse_other_folds(tmp_path, {0, 1, 2})
+    with pytest.raises(DataError, match=r"fold-2: is of a fold that is not in data/folds.parquet; delete"):
+        refuse_other_folds(tmp_path, {0, 1})
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("normalize", "mean", [0.1]),
+        ("normalize", "std", [0, 1, 1]),
+        ("trainer", "epochs", 0),
+        ("trainer", "batch_size", 0),
+        ("optimizer", "lr", -1),
+        ("view", "size_px", 0),
+        ("view", "channels", []),
+    ],
+)
+def test_values_that_cannot_train_are_refused(section: str, key: str, value: object) -> None:
+    given = load_recipe(Recipe, RECIPE, "full").model_dump(mode="json")
+    given[section][key] = value
+    with pytest.raises(ParamsError, match=key):
+        build(Recipe, given, "effb2_cell.yaml")
