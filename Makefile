@@ -21,6 +21,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 demo: $(VENV)/.installed ## simulate, segment, train, predict, score: a board in leaderboard/ and data/submission.csv
 	dvc repro
+	@sed -n '/^| # /,/^$$/p' leaderboard/README.md
 	@echo "board: leaderboard/README.md and leaderboard/board.html; submission: data/submission.csv"
 
 test: $(VENV)/.installed ## all tests
