@@ -15,6 +15,7 @@ from common.classes import CLASSES, COLORS, NEGATIVE, parse_labels
 from common.errors import DataError, ParamsError
 from common.params import build
 from common.simulate.anatomy import finish
+from common.simulate.difficulty import conditions_at
 from common.simulate.fields import Field, simulate, simulate_field
 from common.simulate.folder import write_competition_folder
 from common.simulate.labels import class_weights
@@ -135,7 +136,7 @@ def test_a_negative_protein_shows_next_to_nothing() -> None:
 
 @pytest.mark.parametrize("class_id", range(len(CLASSES)))
 def test_patterns_stay_in_their_cell_and_are_light(class_id: int, cell: Cell) -> None:
-    plane = paint(np.random.default_rng(0), cell, class_id)
+    plane = paint(np.random.default_rng(0), cell, class_id, conditions_at(0.4))
     assert plane.dtype == np.float32
     assert plane.min() >= 0
     assert not plane[~cell.mask].any()
@@ -144,13 +145,13 @@ def test_patterns_stay_in_their_cell_and_are_light(class_id: int, cell: Cell) ->
 
 @pytest.mark.parametrize("class_id", [0, 1, 2, 3, 4, 5])
 def test_nuclear_patterns_are_brighter_in_the_nucleus(class_id: int, cell: Cell) -> None:
-    plane = paint(np.random.default_rng(0), cell, class_id)
+    plane = paint(np.random.default_rng(0), cell, class_id, conditions_at(0.4))
     assert plane[cell.nucleus].mean() > 2 * plane[cell.cytoplasm].mean()
 
 
 @pytest.mark.parametrize("class_id", [6, 7, 8, 12, 14, 15, 16, 17])
 def test_cytoplasmic_patterns_are_brighter_outside_the_nucleus(class_id: int, cell: Cell) -> None:
-    plane = paint(np.random.default_rng(0), cell, class_id)
+    plane = paint(np.random.default_rng(0), cell, class_id, conditions_at(0.4))
     assert plane[cell.cytoplasm].max() > 1.3 * plane[cell.nucleus & (cell.nucleus_reach < 0.8)].max()
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from common.classes import CHANNELS, CLASSES, NEGATIVE
+from common.simulate.difficulty import Conditions, conditions_at
 from common.simulate.labels import SPINDLE, express, label_sample
 from common.simulate.layout import CELL_LINES, Layout, lay_out
 from common.simulate.optics import photograph
@@ -25,7 +26,6 @@ __all__ = ["Entry", "Field", "SimulateParams", "label_fields", "plan", "simulate
 Truth = npt.NDArray[np.uint8]
 """(cells, 19) 0 or 1."""
 
-DEFOCUSED = 0.04
 LEAST_ENERGY = 0.08
 """A class is true of a cell that shows at least this part of what the field's median positive cell shows."""
 
@@ -65,14 +65,15 @@ def simulate_field(entry: Entry, params: SimulateParams) -> Field:
     rng = generator(params, "field", entry.field)
     mitotic = int(rng.integers(1, 3)) if SPINDLE in entry.classes else 0
     layout = lay_out(rng, CELL_LINES[entry.cell_line], params.side_px, mitotic)
+    conditions = conditions_at(params.difficulty)
     brightness = express(rng, entry.classes, layout.cells + layout.strays)
-    planes, energies = _paint_cells(rng, layout, brightness)
+    planes, energies = _paint_cells(rng, layout, brightness, conditions)
     return Field(
         image_id=entry.image_id,
         sample_id=entry.sample_id,
         cell_line=entry.cell_line,
         split=entry.split,
-        image=photograph(rng, planes, layout.zoom, params.bit_depth),
+        image=photograph(rng, planes, layout.zoom, params.bit_depth, conditions),
         cells=layout.cell_mask,
         nuclei=layout.nucleus_mask,
         truth=judge_truth(energies[: len(layout.cells)]),
@@ -116,7 +117,7 @@ def judge_truth(energies: npt.NDArray[np.float64]) -> Truth:
 
 
 def _paint_cells(
-    rng: np.random.Generator, layout: Layout, brightness: npt.NDArray[np.float32]
+    rng: np.random.Generator, layout: Layout, brightness: npt.NDArray[np.float32], conditions: Conditions
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
     """Paint all cells.
 
@@ -127,15 +128,15 @@ def _paint_cells(
     picture = np.zeros((layout.canvas, layout.canvas), np.float32)
     picture[layout.window] = 1
     energies = np.zeros(brightness.shape)
-    background = np.float32(rng.uniform(0.01, 0.06))
+    background = np.float32(conditions.background * rng.uniform(0.5, 1.5))
     for cell, shown, energy in zip(layout.cells + layout.strays, brightness, energies, strict=True):
         red, blue, yellow = paint_references(rng, cell)
         green = background * cell.dome
         for class_id in np.flatnonzero(shown):
-            light = shown[class_id] * paint(rng, cell, int(class_id))
+            light = shown[class_id] * paint(rng, cell, int(class_id), conditions)
             energy[class_id] = np.sum(light * picture[cell.box])
             green = green + light
-        defocus = rng.uniform(2, 4) * layout.zoom if rng.random() < DEFOCUSED else 0.0
+        defocus = rng.uniform(2, 4) * layout.zoom if rng.random() < conditions.defocused else 0.0
         for plane, light in zip(planes, (red, green, blue, yellow), strict=True):
             plane[cell.box] += _focus(light, defocus)
     return planes[(slice(None), *layout.window)], energies

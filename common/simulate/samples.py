@@ -23,6 +23,7 @@ class SimulateParams(Params):
     side_px: int = Limit(default=512, ge=64, le=4096)
     seed: int = Limit(ge=0)
     bit_depth: Literal[8, 16] = 8
+    difficulty: float = Limit(default=0.4, ge=0, le=1)
     fields_per_sample: float = Limit(default=3, ge=1, le=MOST_FIELDS)  # the mean; a sample has 1 to 6
     label_noise: float = Limit(
         default=1, ge=0, le=10
