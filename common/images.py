@@ -164,7 +164,7 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
 
 
 def write_png(path: Path, pixels: np.ndarray) -> None:
-    """Write (H, W) uint8 or uint16 pixels, a channel or a mask, whole or not at all."""
+    """Write (H, W) uint8 or uint16 pixels, a channel or a mask, or (H, W, 3) BGR ones; whole or not at all."""
     # Naming a compression level, even the lowest, is 3 x slower than OpenCV's default and 10 % larger.
     _, content = cv2.imencode(".png", pixels)
     with atomic(path) as part:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from common.cells import read_mask
+from common.cells import nucleus_mask_path, read_mask
 from common.classes import CLASSES, COLORS
 from common.competition import Competition, TrueField
 from common.duplicates import duplicate_groups, perceptual_hash
@@ -100,6 +100,8 @@ def _ingest_one(entry: Entry, source: str, out: Path, link: bool) -> dict[str, A
 def write_truth(competition: Competition, out: Path) -> None:
     """Write ``out/truth.parquet`` (a 0/1 column a class) and ``out/masks``; no rows where nothing is known.
 
+    What a simulated folder knows besides (``truth_*.csv``, masks of nuclei) goes along.
+
     Raises:
         DataError: a truth mask is missing or of another size than its image, or its cells are not those of
             truth.csv; all such images are listed.
@@ -109,7 +111,11 @@ def write_truth(competition: Competition, out: Path) -> None:
     faults = [fault for fault in pmap(truth_mask_fault, true_fields, "truth masks") if fault]
     fail_together(faults, competition.folder, "mend the truth")
     for true_field in true_fields:
-        shutil.copyfile(true_field.mask, out / "masks" / true_field.mask.name)
+        nuclei = nucleus_mask_path(true_field.mask.parent, true_field.field.image_id)
+        for path in (true_field.mask, *([nuclei] if nuclei.is_file() else [])):
+            shutil.copyfile(path, out / "masks" / path.name)
+    for path in competition.folder.glob("truth_*.csv"):
+        shutil.copyfile(path, out / path.name)
     rows = [
         (*cell, *(int(class_id in classes) for class_id in range(len(CLASSES))))
         for cell, classes in sorted(competition.truth.items())

@@ -11,18 +11,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from common.cells import read_mask
 from common.classes import CLASSES, COLORS, NEGATIVE, parse_labels
 from common.errors import DataError, ParamsError
+from common.images import write_png
 from common.params import build
-from common.simulate.anatomy import finish
-from common.simulate.difficulty import conditions_at
 from common.simulate.fields import Field, simulate, simulate_field
 from common.simulate.folder import write_competition_folder
-from common.simulate.labels import class_weights
-from common.simulate.patterns import PATTERNS, paint
+from common.simulate.label_sets import class_shares
 from common.simulate.samples import SimulateParams, plan
-from common.simulate.shapes import Cell, Spot, grow
-from common.simulate.structures import dots, thicken, walks
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -32,13 +29,6 @@ PARAMS = SimulateParams(fields=8, test_fields=4, side_px=192, seed=7)
 @pytest.fixture(scope="module")
 def fields() -> list[Field]:
     return simulate(PARAMS)
-
-
-@pytest.fixture(scope="module")
-def cell() -> Cell:
-    rng = np.random.default_rng(3)
-    body = grow(rng, Spot(90, 90, 60, mitotic=False), (0.5, 22), 1.0, 180)
-    return finish(rng, body, body.reach < 1)
 
 
 def backwards(work: Callable[[T], R], items: Sequence[T]) -> Iterable[R]:
@@ -118,7 +108,7 @@ def test_parts_share_no_sample() -> None:
 def test_a_demo_has_every_common_class() -> None:
     entries = plan(PARAMS.model_copy(update={"fields": 100}))
     classes = {c for entry in entries if entry.split == "train" for c in entry.classes}
-    assert classes >= {c for c in range(len(CLASSES)) if class_weights()[c] > 0.03}
+    assert classes >= {c for c in range(len(CLASSES)) if class_shares()[c] > 0.03}
 
 
 @pytest.mark.parametrize("class_id", [c for c in range(len(CLASSES)) if c != NEGATIVE])
@@ -132,51 +122,6 @@ def test_a_negative_protein_shows_next_to_nothing() -> None:
     entry = replace(plan(PARAMS)[0], classes=(NEGATIVE,))
     truths = [simulate_field(replace(entry, field=number), PARAMS).truth for number in range(4)]
     assert np.vstack(truths)[:, NEGATIVE].mean() > 0.8
-
-
-@pytest.mark.parametrize("class_id", range(len(CLASSES)))
-def test_patterns_stay_in_their_cell_and_are_light(class_id: int, cell: Cell) -> None:
-    plane = paint(np.random.default_rng(0), cell, class_id, conditions_at(0.4))
-    assert plane.dtype == np.float32
-    assert plane.min() >= 0
-    assert not plane[~cell.mask].any()
-    assert (plane.max() > 0.05) == (class_id != NEGATIVE)
-
-
-@pytest.mark.parametrize("class_id", [0, 1, 2, 3, 4, 5])
-def test_nuclear_patterns_are_brighter_in_the_nucleus(class_id: int, cell: Cell) -> None:
-    plane = paint(np.random.default_rng(0), cell, class_id, conditions_at(0.4))
-    assert plane[cell.nucleus].mean() > 2 * plane[cell.cytoplasm].mean()
-
-
-@pytest.mark.parametrize("class_id", [6, 7, 8, 12, 14, 15, 16, 17])
-def test_cytoplasmic_patterns_are_brighter_outside_the_nucleus(class_id: int, cell: Cell) -> None:
-    plane = paint(np.random.default_rng(0), cell, class_id, conditions_at(0.4))
-    assert plane[cell.cytoplasm].max() > 1.3 * plane[cell.nucleus & (cell.nucleus_reach < 0.8)].max()
-
-
-def test_there_is_one_pattern_a_class() -> None:
-    assert len(PATTERNS) == len(CLASSES)
-
-
-def test_dots_reach_their_height() -> None:
-    plane = dots(np.array([[20.0, 20.0], [99.0, 5.0]]), np.array([0.7, 1.0]), 3.0, (41, 41))
-    assert plane[20, 20] == pytest.approx(0.7, rel=0.02)
-
-
-@pytest.mark.parametrize("sigma_px", [1.0, 3.0])
-def test_a_filament_is_as_bright_at_every_zoom(sigma_px: float) -> None:
-    allowed = np.ones((61, 61), bool)
-    line = walks(np.random.default_rng(0), np.array([[30.0, 0.0]]), np.zeros(1), 200, 0.0, allowed)
-    assert thicken(line, sigma_px)[30, 30] == pytest.approx(1, rel=0.02)
-
-
-def test_walks_end_where_they_leave_what_is_allowed() -> None:
-    allowed = np.zeros((9, 9), bool)
-    allowed[4, 2:5] = True
-    allowed[4, 6:] = True
-    line = walks(np.random.default_rng(0), np.array([[4.0, 2.0]]), np.zeros(1), 20, 0.0, allowed)
-    assert np.argwhere(line).tolist() == [[4, 3], [4, 4]]
 
 
 def test_16_bit_pictures_are_the_8_bit_ones_with_finer_steps() -> None:
@@ -213,11 +158,128 @@ def test_the_folder_is_a_competition_folder_with_truth(tmp_path: Path, fields: l
 
 def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("keep")
-    with pytest.raises(DataError, match="is not an empty folder"):
-        write_competition_folder(tmp_path, PARAMS)
+    with pytest.raises(DataError, match="is neither empty nor a simulation"):
+        write_competition_folder(tmp_path, PARAMS, overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_simulation_is_replaced_only_when_told_to(tmp_path: Path) -> None:
+    few = PARAMS.model_copy(update={"fields": 1, "test_fields": 0, "side_px": 128})
+    folder = tmp_path / "data"
+    write_competition_folder(folder, few)
+    first = files_of(folder)
+    other = few.model_copy(update={"seed": 8})
+    with pytest.raises(DataError, match=r"holds a simulation.*--overwrite"):
+        write_competition_folder(folder, other)
+    assert files_of(folder) == first
+    write_competition_folder(folder, other, overwrite=True)
+    assert files_of(folder) != first
 
 
 def test_a_misspelt_parameter_is_refused_by_name() -> None:
     with pytest.raises(ParamsError, match=r"simulate.*feilds.*did you mean 'fields'"):
         build(SimulateParams, {"feilds": 3, "test_fields": 1, "seed": 0}, "simulate")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"difficulty": 2}, r"simulate\.difficulty.*less than or equal to 1.*found 2"),
+        ({"side_px": 0}, r"simulate\.side_px.*greater than or equal to 64.*found 0"),
+        ({"cell_lines": ["HeLa", "U2OS"]}, r"simulate\.cell_lines.*no such cell line: U2OS; known: U-2 OS"),
+        ({"classes": ["Nucleus"]}, r"simulate\.classes.*no such class: Nucleus; known: Nucleoplasm"),
+        ({"classes": []}, r"simulate\.classes.*at least 1 item"),
+        ({"bit_depth": 12}, r"simulate\.bit_depth.*8 or 16.*found 12"),
+    ],
+)
+def test_impossible_parameters_are_refused_by_name(given: dict[str, object], message: str) -> None:
+    with pytest.raises(ParamsError, match=message):
+        build(SimulateParams, {"fields": 3, "test_fields": 1, "seed": 0, **given}, "simulate")
+
+
+def test_lines_and_classes_are_those_asked_for() -> None:
+    asked = PARAMS.model_copy(
+        update={"fields": 60, "classes": ("Nucleoli", "Cytosol"), "cell_lines": ("HeLa",)}
+    )
+    entries = plan(asked)
+    assert {entry.cell_line for entry in entries} == {"HeLa"}
+    assert {c for entry in entries for c in entry.classes} == {2, 16}
+
+
+def test_zoom_shows_fewer_and_larger_cells() -> None:
+    entry = replace(plan(PARAMS)[0], cell_line="SH-SY5Y")
+    near = PARAMS.model_copy(update={"side_px": 512, "zoom": 2.0})
+    far = simulate_field(entry, near.model_copy(update={"zoom": 1.0}))
+    close = simulate_field(entry, near)
+    assert len(close.truth) < len(far.truth) / 2
+    areas = [np.median(np.bincount(field.cells.ravel())[1:]) for field in (far, close)]
+    assert areas[1] > 2.5 * areas[0]
+
+
+def test_duplicates_are_samples_of_their_own_with_the_same_pixels() -> None:
+    entries = plan(PARAMS.model_copy(update={"fields": 40, "duplicates": 0.1}))
+    by_id = {entry.image_id: entry for entry in entries}
+    copies = [entry for entry in entries if entry.duplicate_of]
+    assert len(copies) == 4
+    for copy in copies:
+        original = by_id[copy.duplicate_of]
+        assert not original.duplicate_of
+        assert copy.split == original.split
+        assert [entry.sample_id for entry in entries].count(copy.sample_id) == 1
+    copy, original = copies[0], by_id[copies[0].duplicate_of]
+    np.testing.assert_array_equal(simulate_field(copy, PARAMS).image, simulate_field(original, PARAMS).image)
+
+
+def test_difficulty_blurs_and_adds_noise_but_leaves_outlines() -> None:
+    entry = replace(plan(PARAMS)[0], classes=(2,))
+    easy, hard = (simulate_field(entry, PARAMS.model_copy(update={"difficulty": d})) for d in (0.0, 1.0))
+    np.testing.assert_array_equal(easy.cells, hard.cells)
+    assert not np.array_equal(easy.image, hard.image)
+
+
+def test_flags_name_dividing_cells_and_silent_ones_are_negative(fields: list[Field]) -> None:
+    dividing = simulate_field(replace(plan(PARAMS)[0], classes=(11,)), PARAMS)
+    assert dividing.flags.mitotic.any()
+    assert dividing.truth[dividing.flags.mitotic, 11].all()
+    for field in fields:
+        assert (field.truth[field.flags.silent & ~field.flags.mitotic, NEGATIVE] == 1).all()
+
+
+def test_debris_brightens_the_picture_where_it_is_listed_and_stays_out_of_masks() -> None:
+    entry = plan(PARAMS)[0]
+    dirty = simulate_field(entry, PARAMS.model_copy(update={"debris": 15.0}))
+    assert len(dirty.debris) > 5
+    light = dirty.image.max(axis=0)
+    at = [(int(piece.y), int(piece.x)) for piece in dirty.debris]
+    assert np.mean([light[y, x] for y, x in at]) > 3 * light[dirty.cells == 0].mean()
+    clean = simulate_field(entry, PARAMS.model_copy(update={"debris": 0.0}))
+    np.testing.assert_array_equal(dirty.cells, clean.cells)
+
+
+def test_a_folder_tells_all_that_is_known(tmp_path: Path) -> None:
+    known = PARAMS.model_copy(update={"fields": 10, "duplicates": 0.2, "debris": 3.0})
+    write_competition_folder(tmp_path / "data", known)
+    cells = pd.read_csv(tmp_path / "data/truth_cells.csv")
+    truth = pd.read_csv(tmp_path / "data/truth.csv")
+    assert cells.columns.tolist() == ["ID", "cell_id", "mitotic", "out_of_focus", "silent"]
+    assert cells[["ID", "cell_id"]].equals(truth[["ID", "cell_id"]])
+    labels = pd.read_csv(tmp_path / "data/truth_labels.csv", dtype=str)
+    assert len(labels) == 14, "the test part's labels are known, too"
+    assert len(pd.read_csv(tmp_path / "data/truth_duplicates.csv")) == 2
+    assert set(pd.read_csv(tmp_path / "data/truth_debris.csv")["kind"]) == {"aggregate", "dead cell"}
+
+
+def test_layouts_on_given_masks_keep_their_cells(tmp_path: Path) -> None:
+    given = np.zeros((200, 200), np.uint16)
+    given[20:90, 20:90], given[100:180, 60:170] = 3, 7
+    write_png(tmp_path / "masks/a_cell.png", given)
+    few = PARAMS.model_copy(update={"fields": 1, "test_fields": 0, "side_px": 200})
+    write_competition_folder(tmp_path / "data", few, layouts=tmp_path / "masks")
+    written = read_mask(tmp_path / "data/truth_masks/sim-00000_cell.png")
+    np.testing.assert_array_equal(written > 0, given > 0)
+    assert set(np.unique(written)) == {0, 1, 2}
+
+
+def test_a_folder_without_layouts_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"holds no cell mask; expected label maps named <ID>_cell.png"):
+        write_competition_folder(tmp_path / "data", PARAMS, layouts=tmp_path)

@@ -13,36 +13,57 @@ import numpy as np
 import numpy.typing as npt
 
 from common.classes import CHANNELS, CLASSES, NEGATIVE
+from common.simulate.cell_lines import CELL_LINES
+from common.simulate.debris import Debris, scatter
 from common.simulate.difficulty import Conditions, conditions_at
-from common.simulate.labels import SPINDLE, express, label_sample
-from common.simulate.layout import CELL_LINES, Layout, lay_out
+from common.simulate.given import lay_out_on
+from common.simulate.label_sets import LabelSet
+from common.simulate.labels import SPINDLE, Expression, Truth, blur_labels, express, label_sample
+from common.simulate.layout import Layout, lay_out
 from common.simulate.optics import photograph
 from common.simulate.patterns import paint, paint_references
 from common.simulate.samples import Entry, SimulateParams, Split, generator, plan
 from common.simulate.structures import Plane, blur
 
-__all__ = ["Entry", "Field", "SimulateParams", "label_fields", "plan", "simulate", "simulate_field"]
-
-Truth = npt.NDArray[np.uint8]
-"""(cells, 19) 0 or 1."""
+LabelMap = npt.NDArray[np.uint16]
 
 LEAST_ENERGY = 0.08
 """A class is true of a cell that shows at least this part of what the field's median positive cell shows."""
 
 
 @dataclass(frozen=True)
+class Labels:
+    """The weak labels of an image: of its sample, and as people wrote them down."""
+
+    clean: LabelSet
+    noisy: LabelSet
+
+
+@dataclass(frozen=True)
+class Flags:
+    """What is special about each cell, (cells,) each."""
+
+    mitotic: npt.NDArray[np.bool_]
+    out_of_focus: npt.NDArray[np.bool_]
+    silent: npt.NDArray[np.bool_]
+    """It expresses nothing."""
+
+
+@dataclass(frozen=True)
 class Field:
-    """One simulated image. Value k of the masks is cell k, and row k - 1 of ``truth`` its classes."""
+    """One simulated image. Value k of the masks is cell k, and row k - 1 of ``truth`` and of the flags is its."""
 
     image_id: str
     sample_id: str
     cell_line: str
     split: Split
     image: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]  # (4, H, W), channels as in CHANNELS
-    cells: npt.NDArray[np.uint16]  # (H, W)
-    nuclei: npt.NDArray[np.uint16]  # (H, W)
+    cells: LabelMap  # (H, W)
+    nuclei: LabelMap  # (H, W)
     truth: Truth
-    labels: tuple[int, ...] = ()  # weak; empty until the whole sample is drawn
+    flags: Flags
+    debris: list[Debris]
+    labels: LabelSet = ()  # weak and noisy; empty until the whole sample is drawn
 
 
 def simulate(
@@ -57,48 +78,71 @@ def simulate(
     entries = plan(params)
     fields = {field.image_id: field for field in run(partial(simulate_field, params=params), entries)}
     labels = label_fields(entries, {image_id: field.truth for image_id, field in fields.items()}, params)
-    return [replace(fields[entry.image_id], labels=labels[entry.image_id]) for entry in entries]
+    return [replace(fields[entry.image_id], labels=labels[entry.image_id].noisy) for entry in entries]
 
 
-def simulate_field(entry: Entry, params: SimulateParams) -> Field:
-    """Draw one field, without its labels. The only slow step: about .07 s for 512 px and 13 cells."""
+def simulate_field(
+    entry: Entry, params: SimulateParams, given: tuple[LabelMap, LabelMap | None] | None = None
+) -> Field:
+    """Draw one field, without its labels. The only slow step: about .1 s for 512 px and 12 cells.
+
+    Args:
+        given: cells and perhaps nuclei to lay the field out on, both (H, H), instead of simulated ones.
+
+    Raises:
+        DataError: the given label maps cannot be used; see ``lay_out_on``.
+    """
     rng = generator(params, "field", entry.field)
-    mitotic = int(rng.integers(1, 3)) if SPINDLE in entry.classes else 0
-    layout = lay_out(rng, CELL_LINES[entry.cell_line], params.side_px, mitotic)
     conditions = conditions_at(params.difficulty)
-    brightness = express(rng, entry.classes, layout.cells + layout.strays)
-    planes, energies = _paint_cells(rng, layout, brightness, conditions)
+    zoom = params.side_px / 512 * params.zoom
+    if given is not None:
+        layout = lay_out_on(rng, *given, params.side_px, zoom)
+    else:
+        forced = int(rng.integers(1, 3)) if SPINDLE in entry.classes else 0
+        line = CELL_LINES[entry.cell_line]
+        layout = lay_out(rng, line, params.side_px, zoom, params.mitotic_rate, forced)
+    cells = layout.cells + layout.strays
+    expression = express(rng, entry.classes, cells, conditions)
+    out_of_focus = rng.random(len(cells)) < conditions.defocused
+    planes, energies = _paint_cells(rng, layout, expression, out_of_focus, conditions)
+    debris = scatter(rng, planes, layout.frame, params.debris)
+    known = len(layout.cells)
+    mitotic = np.array([cell.mitotic for cell in layout.cells], bool)
     return Field(
         image_id=entry.image_id,
         sample_id=entry.sample_id,
         cell_line=entry.cell_line,
         split=entry.split,
-        image=photograph(rng, planes, layout.zoom, params.bit_depth, conditions),
+        image=photograph(
+            rng, planes[(slice(None), *layout.frame.window)], zoom, params.bit_depth, conditions
+        ),
         cells=layout.cell_mask,
         nuclei=layout.nucleus_mask,
-        truth=judge_truth(energies[: len(layout.cells)]),
+        truth=judge_truth(energies[:known]),
+        flags=Flags(mitotic, out_of_focus[:known], expression.silent[:known]),
+        debris=debris,
     )
 
 
 def label_fields(
     entries: Sequence[Entry], truths: dict[str, Truth], params: SimulateParams
-) -> dict[str, tuple[int, ...]]:
+) -> dict[str, Labels]:
     """Give every image its weak labels: those of its sample, which need the truth of all its fields.
 
     Args:
         truths: image id to truth.
 
     Returns:
-        Image id to sorted class ids.
+        Image id to labels.
     """
     samples = defaultdict(list)
     for entry in entries:
         samples[entry.sample].append(entry.image_id)
     labels = {}
     for sample, image_ids in samples.items():
-        rng = generator(params, "sample", sample)
-        shared = label_sample([truths[image_id] for image_id in image_ids], rng, params.label_noise)
-        labels.update(dict.fromkeys(image_ids, shared))
+        clean = label_sample([truths[image_id] for image_id in image_ids])
+        noisy = blur_labels(clean, generator(params, "sample", sample), params.label_noise)
+        labels.update(dict.fromkeys(image_ids, Labels(clean, noisy)))
     return labels
 
 
@@ -117,29 +161,38 @@ def judge_truth(energies: npt.NDArray[np.float64]) -> Truth:
 
 
 def _paint_cells(
-    rng: np.random.Generator, layout: Layout, brightness: npt.NDArray[np.float32], conditions: Conditions
+    rng: np.random.Generator,
+    layout: Layout,
+    expression: Expression,
+    out_of_focus: npt.NDArray[np.bool_],
+    conditions: Conditions,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
     """Paint all cells.
 
     Returns:
-        (4, side, side) light, and (cells, 19) the protein's light by cell and class inside the picture.
+        (4, canvas, canvas) light, and (cells, 19) the protein's light by cell and class inside the picture.
     """
-    planes = np.zeros((len(CHANNELS), layout.canvas, layout.canvas), np.float32)
-    picture = np.zeros((layout.canvas, layout.canvas), np.float32)
-    picture[layout.window] = 1
-    energies = np.zeros(brightness.shape)
+    canvas = layout.frame.canvas
+    planes = np.zeros((len(CHANNELS), canvas, canvas), np.float32)
+    picture = np.zeros((canvas, canvas), np.float32)
+    picture[layout.frame.window] = 1
+    energies = np.zeros(expression.brightness.shape)
     background = np.float32(conditions.background * rng.uniform(0.5, 1.5))
-    for cell, shown, energy in zip(layout.cells + layout.strays, brightness, energies, strict=True):
+    for index, cell in enumerate(layout.cells + layout.strays):
         red, blue, yellow = paint_references(rng, cell)
         green = background * cell.dome
-        for class_id in np.flatnonzero(shown):
-            light = shown[class_id] * paint(rng, cell, int(class_id), conditions)
-            energy[class_id] = np.sum(light * picture[cell.box])
+        for class_id in np.flatnonzero(expression.brightness[index]):
+            light = expression.brightness[index, class_id] * paint(rng, cell, int(class_id), conditions)
+            energies[index, class_id] = np.sum(light * picture[cell.box])
             green = green + light
-        defocus = rng.uniform(2, 4) * layout.zoom if rng.random() < conditions.defocused else 0.0
+        for class_id in np.flatnonzero(expression.confusing[index]):
+            green = green + expression.confusing[index, class_id] * paint(
+                rng, cell, int(class_id), conditions
+            )
+        defocus = rng.uniform(2, 4) * cell.zoom if out_of_focus[index] else 0.0
         for plane, light in zip(planes, (red, green, blue, yellow), strict=True):
             plane[cell.box] += _focus(light, defocus)
-    return planes[(slice(None), *layout.window)], energies
+    return planes, energies
 
 
 def _focus(light: Plane, defocus_px: float) -> Plane:

@@ -11,92 +11,101 @@ import numpy as np
 import numpy.typing as npt
 
 from common.simulate.anatomy import finish
-from common.simulate.shapes import NUCLEUS_SHRINK, Body, Cell, Spot, grow
+from common.simulate.cell_lines import CellLine
+from common.simulate.shapes import MITOTIC_RADIUS, Body, Cell, Spot, grow
 from common.simulate.structures import Mask
 
 MARGIN_PX = 64
-MITOTIC_SHARE = 0.015
-LEAST_NUCLEUS = 0.3
+LEAST_NUCLEUS = 0.6
 """A cell with less of its nucleus inside the picture is painted, but not in the masks."""
+LEAST_NUCLEUS_PX = 60
+GROWTH = 1.03
+"""Of the radius: neighbours and the edge of the picture take a part of the area."""
+CROWDING = 1.2
+"""More cells are tried than a picture holds."""
 
 
 @dataclass(frozen=True)
-class CellLine:
-    """Statistics of a cell line over public fields; areas are in pixels of a 512 px picture."""
+class Frame:
+    """The picture on its canvas."""
 
-    share: float
-    count: float
-    count_sd: float
-    area_px: float
-    area_cv: float
-    eccentricity: float
-    nucleus_share: float
-    clumping: float
+    side: int
+    margin: int
+    zoom: float
 
+    @property
+    def canvas(self) -> int:
+        """The side of the canvas."""
+        return self.side + 2 * self.margin
 
-CELL_LINES = {
-    "U-2 OS": CellLine(0.388, 11.3, 5.4, 11160, 0.43, 0.72, 0.15, 0.25),
-    "A-431": CellLine(0.216, 10.5, 4.0, 12260, 0.50, 0.60, 0.16, 0.75),
-    "U-251 MG": CellLine(0.201, 11.6, 4.2, 7080, 0.50, 0.70, 0.19, 0.20),
-    "HEK 293": CellLine(0.030, 17.7, 6.5, 4160, 0.50, 0.72, 0.27, 0.70),
-    "PC-3": CellLine(0.027, 14.1, 7.1, 5130, 0.45, 0.74, 0.24, 0.40),
-    "HeLa": CellLine(0.022, 10.8, 7.6, 10740, 0.45, 0.78, 0.16, 0.30),
-}
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """The picture's place on the canvas."""
+        return (slice(self.margin, self.margin + self.side),) * 2
 
 
 @dataclass(frozen=True)
 class Layout:
     """The cells of one field. ``cells[k - 1]`` is value k of the masks; ``strays`` are painted only."""
 
+    frame: Frame
     cells: list[Cell]
     strays: list[Cell]
     cell_mask: npt.NDArray[np.uint16]  # (side, side)
     nucleus_mask: npt.NDArray[np.uint16]  # (side, side)
-    window: tuple[slice, slice]  # the picture on the canvas
-    canvas: int
-    zoom: float
 
 
-def lay_out(rng: np.random.Generator, line: CellLine, side_px: int, mitotic: int) -> Layout:
+def lay_out(
+    rng: np.random.Generator, line: CellLine, side_px: int, zoom: float, mitotic_rate: float, mitotic: int
+) -> Layout:
     """Draw the cells of one field, of which at least ``mitotic`` divide.
 
     The masks number cells from 1 in raster order of their first pixel.
     """
-    zoom = side_px / 512
-    margin = round(MARGIN_PX * zoom)
-    canvas = side_px + 2 * margin
-    nucleus_radius = NUCLEUS_SHRINK * np.sqrt(line.nucleus_share * line.area_px / np.pi) * zoom
-    spots = _place(rng, line, side_px, margin, mitotic)
-    bodies = [grow(rng, spot, (line.eccentricity, nucleus_radius), zoom, canvas) for spot in spots]
-    cells = [finish(rng, body, mask) for body, mask in zip(bodies, _press(bodies, canvas), strict=True)]
-    window = (slice(margin, margin + side_px),) * 2
-    picture = np.zeros((canvas, canvas), bool)
-    picture[window] = True
-    known = sorted((c for c in cells if _is_seen(c, picture)), key=lambda cell: _first_pixel(cell, picture))
-    masks = np.zeros((2, canvas, canvas), np.uint16)
+    frame = Frame(side_px, round(MARGIN_PX * zoom), zoom)
+    spots = _place(rng, line, frame, mitotic_rate, mitotic)
+    bodies = [grow(rng, spot, line, zoom, frame.canvas) for spot in spots]
+    masks = _press(bodies, frame.canvas)
+    return arrange([finish(rng, body, mask) for body, mask in zip(bodies, masks, strict=True)], frame)
+
+
+def arrange(cells: list[Cell], frame: Frame) -> Layout:
+    """Number the cells that are seen well enough, and draw their masks."""
+    picture = np.zeros((frame.canvas, frame.canvas), bool)
+    picture[frame.window] = True
+    seen = [_is_seen(cell, picture) for cell in cells]
+    strays = [cell for cell, known in zip(cells, seen, strict=True) if not known]
+    known = sorted(
+        (cell for cell, known in zip(cells, seen, strict=True) if known),
+        key=lambda cell: _first_pixel(cell, picture),
+    )
+    masks = np.zeros((2, frame.canvas, frame.canvas), np.uint16)
     for number, cell in enumerate(known, start=1):
         masks[0][cell.box][cell.mask] = number
         masks[1][cell.box][cell.nucleus] = number
-    strays = [cell for cell in cells if not _is_seen(cell, picture)]
-    return Layout(known, strays, masks[0][window].copy(), masks[1][window].copy(), window, canvas, zoom)
+    return Layout(frame, known, strays, masks[0][frame.window].copy(), masks[1][frame.window].copy())
 
 
-def _place(rng: np.random.Generator, line: CellLine, side: int, margin: int, mitotic: int) -> list[Spot]:
+def _place(
+    rng: np.random.Generator, line: CellLine, frame: Frame, mitotic_rate: float, mitotic: int
+) -> list[Spot]:
     """Choose centres by rejection: cells of some lines prefer to sit beside a cell that is there."""
     shape = (line.count / line.count_sd) ** 2
-    # The line's count holds for the picture; centres also fall on the rim around it.
-    count = round(rng.gamma(shape, line.count / shape) * ((side + margin) / side) ** 2)
+    pictures = (frame.side / frame.zoom / 512) ** 2
+    # The line's count holds for the picture; centres also fall on the rim around it, and some find no place.
+    rim = CROWDING * ((frame.side + frame.margin) / frame.side) ** 2
+    count = round(rng.gamma(shape, line.count / shape) * pictures * rim)
     spread = np.sqrt(np.log1p(line.area_cv**2))
-    typical = np.sqrt(line.area_px / np.pi) * side / 512
+    typical = GROWTH * np.sqrt(line.area_px / np.pi) * frame.zoom
     spots: list[Spot] = []
     for index in range(max(count, mitotic + 1)):
-        divides = index < mitotic or rng.random() < MITOTIC_SHARE
-        radius = typical * np.exp(rng.normal(-(spread**2) / 4, spread / 2)) * (0.62 if divides else 1)
+        divides = index < mitotic or rng.random() < mitotic_rate
+        radius = typical * rng.lognormal(0, spread / 2) * (MITOTIC_RADIUS if divides else 1)
         for _ in range(40):
-            y, x = _propose(rng, spots, radius, line.clumping, (side, margin))
+            y, x = _propose(rng, spots, radius, line.clumping, frame)
             # The first cells lie well inside: every field has a cell, and a forced mitosis is seen.
             if index <= mitotic:
-                y, x = margin + rng.uniform(0.15, 0.85, size=2) * side
+                y, x = frame.margin + rng.uniform(0.15, 0.85, size=2) * frame.side
             if all(np.hypot(y - s.y, x - s.x) > 0.78 * (radius + s.radius) for s in spots):
                 spots.append(Spot(y, x, radius, divides))
                 break
@@ -104,11 +113,10 @@ def _place(rng: np.random.Generator, line: CellLine, side: int, margin: int, mit
 
 
 def _propose(
-    rng: np.random.Generator, spots: list[Spot], radius: float, clumping: float, frame: tuple[int, int]
+    rng: np.random.Generator, spots: list[Spot], radius: float, clumping: float, frame: Frame
 ) -> tuple[float, float]:
-    """A centre anywhere, or beside a random cell; ``frame`` is the picture's side and the canvas' margin."""
-    side, margin = frame
-    low, high = margin / 2, side + 1.5 * margin
+    """A centre anywhere, or beside a random cell."""
+    low, high = frame.margin / 2, frame.side + 1.5 * frame.margin
     if spots and rng.random() < clumping:
         friend = spots[rng.integers(len(spots))]
         angle, distance = rng.uniform(0, 2 * np.pi), (radius + friend.radius) * rng.uniform(0.8, 1.05)
@@ -129,10 +137,10 @@ def _press(bodies: list[Body], canvas: int) -> list[Mask]:
         wins = claim < nearest[body.box]
         nearest[body.box][wins] = claim[wins]
         owner[body.box][wins] = index
-    return [_largest_piece(owner[body.box] == index) for index, body in enumerate(bodies)]
+    return [largest_piece(owner[body.box] == index) for index, body in enumerate(bodies)]
 
 
-def _largest_piece(mask: Mask) -> Mask:
+def largest_piece(mask: Mask) -> Mask:
     """The largest connected part of ``mask``: neighbours can cut a cell in two."""
     count, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
     if count <= 2:
@@ -143,7 +151,9 @@ def _largest_piece(mask: Mask) -> Mask:
 def _is_seen(cell: Cell, picture: Mask) -> bool:
     """Whether enough of the nucleus lies in the picture, and enough of it is left by the neighbours."""
     seen = np.count_nonzero(cell.nucleus & picture[cell.box])
-    return bool(seen >= max(LEAST_NUCLEUS * np.count_nonzero(cell.nucleus), 60 * cell.zoom**2, 1))
+    return bool(
+        seen >= max(LEAST_NUCLEUS * np.count_nonzero(cell.nucleus), LEAST_NUCLEUS_PX * cell.zoom**2, 1)
+    )
 
 
 def _first_pixel(cell: Cell, picture: Mask) -> int:

@@ -1,21 +1,24 @@
-"""What shape a cell and its nucleus have.
-
-Outlines are polar: an ellipse times low harmonics. Points and planes of a cell lie in its box on the canvas.
-"""
+"""What shape a cell and its nucleus have. Points and planes of a cell lie in its box on the canvas."""
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
-from common.simulate.structures import Mask, Plane
+from common.simulate.cell_lines import CellLine
+from common.simulate.outlines import Outline, extent, reach_of, rounded, spread
+from common.simulate.structures import Mask, Plane, grain
 
-ANGLES = 360
-NUCLEUS_SHRINK = 0.85
+NUCLEUS_SHRINK = 0.95
 """Nuclei drawn at the full radius of a line's nuclear area share come out 30 % larger than real ones."""
+NUCLEUS_SPREAD = 0.18
+"""Log spread of the radius: a CV of .33 of the nuclear area within a field."""
+LOBED, PAIRED = 0.15, 0.06
+"""The share of cells whose nucleus is folded, or that have two, by eye."""
+MITOTIC_RADIUS = 0.62
+"""Dividing cells round up."""
 
-Outline = tuple[float, float, Plane]
-"""dy, dx of its centre from the cell's, and (ANGLES,) distances."""
+Part = tuple[float, float, Outline]
+"""dy, dx of its centre from the cell's, and its outline."""
 
 
 @dataclass(frozen=True)
@@ -63,74 +66,61 @@ class Cell(Body):
     fibres: Plane  # (h, w) its microtubules, about 1 where bright
 
 
-def grow(
-    rng: np.random.Generator, spot: Spot, line_shape: tuple[float, float], zoom: float, canvas: int
-) -> Body:
-    """Give a spot its outline and its nucleus.
-
-    Args:
-        line_shape: the mean eccentricity of the line, and the radius of its typical nucleus in pixels.
-        canvas: side of the canvas; boxes end there.
-    """
-    eccentricity, nucleus_radius = line_shape
+def grow(rng: np.random.Generator, spot: Spot, line: CellLine, zoom: float, canvas: int) -> Body:
+    """Give a spot its outline and its nucleus; ``canvas`` is the side at which boxes end."""
     axis = rng.uniform(0, np.pi)
     if spot.mitotic:
-        outline = _outline(rng, spot.radius, 0.3, axis, 0.06)
+        outline = rounded(rng, spot.radius, 0.3, axis, 0.06)
         radius, parts = 0.3 * spot.radius, _chromosomes(rng, spot.radius, axis)
     else:
-        outline = _outline(
-            rng, spot.radius, float(np.clip(rng.normal(eccentricity, 0.13), 0.2, 0.93)), axis, 0.4
-        )
-        radius = min(nucleus_radius * rng.lognormal(0, 0.12), 0.55 * spot.radius)
+        outline = spread(rng, spot.radius, line, axis)
+        typical = NUCLEUS_SHRINK * np.sqrt(line.nucleus_share * line.area_px / np.pi) * zoom
+        radius = min(typical * rng.lognormal(0, NUCLEUS_SPREAD), 0.55 * spot.radius)
         parts = _nuclei(rng, radius, spot.radius, axis)
-    half = int(outline.max() + 8 * zoom)
-    top, left = (max(int(at) - half, 0) for at in (spot.y, spot.x))
-    shape = min(int(spot.y) + half, canvas) - top, min(int(spot.x) + half, canvas) - left
-    y, x = spot.y - top, spot.x - left
-    nucleus_reach = np.minimum.reduce([_reach(part, y + dy, x + dx, shape) for dy, dx, part in parts])
-    reach = _reach(outline, y, x, shape)
-    return Body((top, left), (y, x), spot.radius, axis, spot.mitotic, zoom, reach, radius, nucleus_reach)
+    corner, shape = _box(spot, outline, 8 * zoom, canvas)
+    y, x = spot.y - corner[0], spot.x - corner[1]
+    nucleus_reach = np.minimum.reduce([reach_of(part, y + dy, x + dx, shape) for dy, dx, part in parts])
+    reach = reach_of(outline, y, x, shape)
+    if not spot.mitotic:
+        reach *= 1 + _roughness(rng, shape, zoom)
+    return Body(corner, (y, x), spot.radius, axis, spot.mitotic, zoom, reach, radius, nucleus_reach)
 
 
-def _outline(
-    rng: np.random.Generator, radius: float, eccentricity: float, axis: float, rough: float
-) -> Plane:
-    """(ANGLES,) distances from the centre that enclose about the area of a circle of ``radius``."""
-    angles = np.arange(ANGLES) * 2 * np.pi / ANGLES
-    flat = (1 - eccentricity**2) ** 0.25
-    ellipse = radius / np.hypot(flat * np.cos(angles - axis), np.sin(angles - axis) / flat)
-    orders = np.arange(2, 11)[:, None]
-    weights = rng.normal(0, rough, len(orders)) / orders[:, 0] ** 1.3
-    waves = weights @ np.cos(orders * angles + rng.uniform(0, 2 * np.pi, orders.shape))
-    return (ellipse * np.exp(waves)).astype(np.float32)
+def _box(spot: Spot, outline: Outline, rim: float, canvas: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The corner and the shape of the box round an outline, within the canvas."""
+    top, left, bottom, right = extent(outline)
+    y0, x0 = max(int(spot.y + top - rim), 0), max(int(spot.x + left - rim), 0)
+    y1, x1 = min(int(spot.y + bottom + rim) + 1, canvas), min(int(spot.x + right + rim) + 1, canvas)
+    return (y0, x0), (y1 - y0, x1 - x0)
 
 
-def _reach(outline: Plane, y: float, x: float, shape: tuple[int, int]) -> Plane:
-    """(h, w) distance from ``(y, x)`` as a share of the outline's in that direction."""
-    dy, dx = np.indices(shape, np.float32)
-    distance, angle = (np.asarray(plane) for plane in cv2.cartToPolar(dx - np.float32(x), dy - np.float32(y)))
-    return distance / outline[(angle * np.float32(ANGLES / (2 * np.pi))).astype(np.int32) % ANGLES]
+def _roughness(rng: np.random.Generator, shape: tuple[int, int], zoom: float) -> Plane:
+    """Noise of two wavelengths that makes edges uneven in ways that no polar outline can."""
+    return np.float32(0.06) * grain(rng, shape, 40 * zoom) + np.float32(0.03) * grain(rng, shape, 12 * zoom)
 
 
-def _nuclei(rng: np.random.Generator, radius: float, cell_radius: float, axis: float) -> list[Outline]:
-    """One nucleus beside the centre; one in eight is lobed, one cell in twenty has a pair."""
+def _nuclei(rng: np.random.Generator, radius: float, cell_radius: float, axis: float) -> list[Part]:
+    """One nucleus beside the centre, sometimes folded, or a pair."""
     turn, distance = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.35) * (cell_radius - radius)
     dy, dx = distance * np.sin(turn), distance * np.cos(turn)
     tilt = axis + rng.normal(0, 0.5)
-    rough = 0.35 if rng.random() < 0.12 else 0.07
-    if rng.random() > 0.05:
-        return [(dy, dx, _outline(rng, radius, rng.uniform(0.45, 0.82), tilt, rough))]
-    small = 0.75 * radius
-    apart = [(side * small * np.sin(tilt), side * small * np.cos(tilt)) for side in (-0.95, 0.95)]
-    return [(dy + oy, dx + ox, _outline(rng, small, 0.5, tilt + np.pi / 2, rough)) for oy, ox in apart]
+    kind = rng.random()
+    if kind < PAIRED:
+        small = 0.75 * radius
+        apart = [(side * small * np.sin(tilt), side * small * np.cos(tilt)) for side in (-0.95, 0.95)]
+        return [(dy + oy, dx + ox, rounded(rng, small, 0.5, tilt + np.pi / 2, 0.07)) for oy, ox in apart]
+    rough = 0.35 if kind < PAIRED + LOBED else 0.07
+    return [(dy, dx, rounded(rng, radius, rng.uniform(0.5, 0.85), tilt, rough))]
 
 
-def _chromosomes(rng: np.random.Generator, cell_radius: float, axis: float) -> list[Outline]:
-    """A metaphase plate across the spindle, or the two plates of an anaphase."""
-    across = axis + np.pi / 2
-    apart = 0.0 if rng.random() < 0.65 else cell_radius * rng.uniform(0.2, 0.42)
+def _chromosomes(rng: np.random.Generator, cell_radius: float, axis: float) -> list[Part]:
+    """A metaphase plate across the spindle, the two plates of an anaphase, or the blob before both."""
+    across, kind = axis + np.pi / 2, rng.random()
+    if kind < 0.2:
+        return [(0.0, 0.0, rounded(rng, 0.42 * cell_radius, 0.4, across, 0.5))]
+    apart = 0.0 if kind < 0.7 else cell_radius * rng.uniform(0.2, 0.42)
     sides = (-apart, apart) if apart else (0.0,)
-    outlines = (_outline(rng, 0.3 * cell_radius, rng.uniform(0.92, 0.97), across, 0.15) for _ in sides)
+    outlines = (rounded(rng, 0.3 * cell_radius, rng.uniform(0.92, 0.97), across, 0.15) for _ in sides)
     return [
         (side * np.sin(axis), side * np.cos(axis), plate) for side, plate in zip(sides, outlines, strict=True)
     ]
