@@ -281,5 +281,5 @@ def test_layouts_on_given_masks_keep_their_cells(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_layouts_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"holds no cell mask; expected label maps named <ID>_cell.png"):
+    with pytest.raises(DataError, match="holds no PNG; expected cell masks"):
         write_competition_folder(tmp_path / "data", PARAMS, layouts=tmp_path)

@@ -30,7 +30,7 @@ def main(
     debris: Annotated[float, typer.Option(help="Aggregates and dead cells in a field.")] = 0.3,
     mitotic_rate: Annotated[float, typer.Option(help="Share of cells that divide.")] = 0.015,
     layouts: Annotated[
-        Path | None, typer.Option(help="Cell masks <ID>_cell.png to paint on, instead of simulated outlines.")
+        Path | None, typer.Option(help="A folder of cell masks to paint on, instead of simulated outlines.")
     ] = None,
     gallery: Annotated[bool, typer.Option("--gallery", help="Write pages of pictures instead.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier simulation.")] = False,

@@ -46,7 +46,8 @@ def write_competition_folder(
             ``truth_labels.csv`` (weak labels without mistakes), ``truth_cells.csv`` (flags), ``truth_debris.csv``
             and ``truth_duplicates.csv``; and ``masks/``, as a good segmenter would draw them.
         run: maps a function over the plan, as ``map`` or a process pool's map does, in any order.
-        layouts: a folder of ``<ID>_cell.png`` and perhaps ``<ID>_nucleus.png`` to lay the fields out on, in turn.
+        layouts: a folder of cell masks, ``<ID>_cell.png`` or any PNG, and perhaps ``<ID>_nucleus.png``, to lay the
+            fields out on in turn.
         overwrite: replace an earlier simulation; nothing else is ever replaced.
 
     Raises:
@@ -87,9 +88,9 @@ def write_field(entry: Entry, folder: Path, params: SimulateParams, layouts: Seq
 
 
 def _find_layouts(folder: Path) -> list[Path]:
-    found = sorted(folder.glob("*_cell.png"))
+    found = sorted(path for path in folder.glob("*.png") if not path.name.endswith("_nucleus.png"))
     if not found:
-        raise DataError(f"{folder}: holds no cell mask; expected label maps named <ID>_cell.png")
+        raise DataError(f"{folder}: holds no PNG; expected cell masks, best named <ID>_cell.png")
     return found
 
 
