@@ -133,9 +133,9 @@ def _paint_cells(
         red, blue, yellow = paint_references(rng, cell)
         green = background * cell.dome
         for class_id in np.flatnonzero(shown):
-            light = shown[class_id] * paint(rng, cell, int(class_id), conditions)
-            energy[class_id] = np.sum(light * picture[cell.box])
-            green = green + light
+            light = paint(rng, cell, int(class_id), conditions)
+            energy[class_id] = shown[class_id] * np.sum(light.shown * picture[cell.box])
+            green = green + shown[class_id] * (light.shown + light.faint)
         defocus = rng.uniform(2, 4) * layout.zoom if rng.random() < conditions.defocused else 0.0
         for plane, light in zip(planes, (red, green, blue, yellow), strict=True):
             plane[cell.box] += _focus(light, defocus)
