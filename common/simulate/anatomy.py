@@ -5,8 +5,10 @@ import numpy as np
 from common.simulate.shapes import Body, Cell
 from common.simulate.structures import Gait, Mask, Plane, dots, lies_on, pick, thicken, walks
 
-FIBRE_PX = 0.45
-"""Half width of a microtubule as a confocal microscope shows it: 0.25 um across."""
+FIBRE_PX = 0.4
+"""Standard deviation across a microtubule as a confocal microscope shows it: 0.3 um at half height."""
+ROUND_PX = 1.5
+"""Within these pixels of a 512 px picture (.5 um) a nucleus falls from full to nothing: it is round below."""
 
 
 def finish(rng: np.random.Generator, body: Body, mask: Mask) -> Cell:
@@ -14,7 +16,7 @@ def finish(rng: np.random.Generator, body: Body, mask: Mask) -> Cell:
     nucleus = mask & (body.nucleus_reach < 1)
     cytoplasm = mask & (body.nucleus_reach > 1.1)
     edge = (1 - body.nucleus_reach) * np.float32(body.nucleus_radius / body.zoom)
-    nuclear = np.clip(edge + 0.5, 0, 1) * mask
+    nuclear = np.clip(edge / ROUND_PX + 0.5, 0, 1) * mask
     nucleoli = np.zeros_like(nuclear) if body.mitotic else nuclear * _nucleoli(rng, body, nucleus)
     organiser = _organiser(rng, body, cytoplasm)
     return Cell(
@@ -67,7 +69,7 @@ def _microtubules(rng: np.random.Generator, body: Body, mask: Mask, organiser: t
     """
     cytoplasm = mask & (body.nucleus_reach > 1.03)
     near = pick(rng, cytoplasm & (body.nucleus_reach < 2), 110)
-    starts = np.vstack([np.tile(organiser, (50, 1)), near, pick(rng, cytoplasm, 60)])
+    starts = np.vstack([np.tile(organiser, (30, 1)), near, pick(rng, cytoplasm, 60)])
     starts += rng.normal(0, 1.5 * body.zoom, starts.shape)
     headings = rng.uniform(0, 2 * np.pi, len(starts))
     round_nucleus = walks(rng, starts, headings, Gait(1.5 * body.radius, 0.06), cytoplasm, body.zoom)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 KNOBS = {
     # name: (at difficulty 0, at difficulty 1)
-    "expression_spread": (0.15, 0.6),
+    "expression_spread": (0.25, 0.9),
     "background": (0.01, 0.09),
     "photons": (1000.0, 100.0),
     "blur_px": (0.3, 0.8),

@@ -67,7 +67,7 @@ def simulate_field(entry: Entry, params: SimulateParams) -> Field:
     layout = lay_out(rng, CELL_LINES[entry.cell_line], params.side_px, mitotic)
     conditions = conditions_at(params.difficulty)
     brightness = express(rng, entry.classes, layout.cells + layout.strays)
-    planes, energies = _paint_cells(rng, layout, brightness, conditions)
+    planes, energies = _paint_cells(rng, layout, brightness, conditions, entry.sample)
     return Field(
         image_id=entry.image_id,
         sample_id=entry.sample_id,
@@ -117,7 +117,11 @@ def judge_truth(energies: npt.NDArray[np.float64]) -> Truth:
 
 
 def _paint_cells(
-    rng: np.random.Generator, layout: Layout, brightness: npt.NDArray[np.float32], conditions: Conditions
+    rng: np.random.Generator,
+    layout: Layout,
+    brightness: npt.NDArray[np.float32],
+    conditions: Conditions,
+    look: int,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
     """Paint all cells.
 
@@ -130,12 +134,12 @@ def _paint_cells(
     energies = np.zeros(brightness.shape)
     background = np.float32(conditions.background * rng.uniform(0.5, 1.5))
     for cell, shown, energy in zip(layout.cells + layout.strays, brightness, energies, strict=True):
-        red, blue, yellow = paint_references(rng, cell)
+        red, blue, yellow = paint_references(rng, cell, look)
         green = background * cell.dome
         for class_id in np.flatnonzero(shown):
-            light = paint(rng, cell, int(class_id), conditions)
-            energy[class_id] = shown[class_id] * np.sum(light.shown * picture[cell.box])
-            green = green + shown[class_id] * (light.shown + light.faint)
+            painted = paint(rng, cell, int(class_id), conditions, look)
+            energy[class_id] = shown[class_id] * np.sum(painted.shown * picture[cell.box])
+            green = green + shown[class_id] * (painted.shown + painted.faint)
         defocus = rng.uniform(2, 4) * layout.zoom if rng.random() < conditions.defocused else 0.0
         for plane, light in zip(planes, (red, green, blue, yellow), strict=True):
             plane[cell.box] += _focus(light, defocus)

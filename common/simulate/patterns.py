@@ -15,15 +15,15 @@ from common.simulate import patterns_skeleton as skeleton
 from common.simulate.difficulty import Conditions
 from common.simulate.shapes import Cell
 from common.simulate.structures import Plane
-from common.simulate.textures import Light, glow, reticulum, soft
+from common.simulate.textures import Draw, Light, glow, reticulum, soft
 
 
-def _negative(rng: np.random.Generator, cell: Cell) -> Light:
+def _negative(rng: Draw, cell: Cell, protein: Draw) -> Light:
     """Show nothing: what is left of a cell is the background of every field."""
     return Light(np.zeros_like(cell.dome), np.zeros_like(cell.dome))
 
 
-PATTERNS: tuple[Callable[[np.random.Generator, Cell], Light], ...] = (
+PATTERNS: tuple[Callable[[Draw, Cell, Draw], Light], ...] = (
     nuclear.nucleoplasm,
     nuclear.nuclear_membrane,
     nuclear.nucleoli,
@@ -61,39 +61,48 @@ COMPACT = frozenset(
 """Small bright structures: gains are set so that they do not saturate, so all else in the field is dimmer."""
 
 
-def paint(rng: np.random.Generator, cell: Cell, class_id: int, conditions: Conditions) -> Light:
-    """Draw the protein of one class in one cell; nothing leaves the cell's mask."""
-    light = PATTERNS[class_id](rng, cell)
+def paint(rng: Draw, cell: Cell, class_id: int, conditions: Conditions, look: int) -> Light:
+    """Draw the protein of one class in one cell; nothing leaves the cell's mask.
+
+    Args:
+        look: seeds what all cells of a sample share, such as how much of the protein is elsewhere.
+    """
+    light = PATTERNS[class_id](rng, cell, np.random.default_rng([look, class_id]))
     seen = np.float32(1 - conditions.dimming * (class_id in COMPACT)) * cell.mask
     return Light(light.shown * seen, light.faint * np.float32(conditions.leak) * cell.mask)
 
 
-def paint_references(rng: np.random.Generator, cell: Cell) -> tuple[Plane, Plane, Plane]:
-    """Draw microtubules, nucleus and reticulum: (h, w) red, blue and yellow."""
-    strength = rng.lognormal(0, CELL_SPREAD, 3).astype(np.float32)
-    drawn = (_microtubules(rng, cell), _nucleus(rng, cell), _reticulum(rng, cell))
+def paint_references(rng: Draw, cell: Cell, look: int) -> tuple[Plane, Plane, Plane]:
+    """Draw microtubules, nucleus and reticulum: (h, w) red, blue and yellow; ``look`` as in ``paint``."""
+    stain = np.random.default_rng([look, len(PATTERNS)])
+    strength = rng.lognormal(0, CELL_SPREAD).astype(np.float32)
+    drawn = (
+        _microtubules(rng, cell, stain),
+        _nucleus(rng, cell),
+        reticulum(rng, cell, stain) + 0.06 * cell.dome,
+    )
     red, blue, yellow = (plane * factor for plane, factor in zip(drawn, strength, strict=True))
     return red, blue, yellow
 
 
-CELL_SPREAD = 0.17
-"""Log spread of brightness over the cells of a field: nuclei of public fields vary by 17 %."""
+CELL_SPREAD = (0.35, 0.17, 0.4)
+"""Log spread of brightness over the cells of a field, red, blue, yellow: nuclei of public fields vary by 17 %."""
 
 
-def _microtubules(rng: np.random.Generator, cell: Cell) -> Plane:
+def _microtubules(rng: Draw, cell: Cell, stain: Draw) -> Plane:
     """Fibres, beaded by the stain, and their glow; both fade where the cell is thin."""
     beaded = cell.fibres * soft(rng, cell, 2.5, 0.25)
-    thick = 0.35 + 0.65 * cell.dome
-    return (beaded + 0.45 * glow(cell.fibres, cell, 5)) * thick + 0.06 * cell.dome
+    flat = np.float32(stain.uniform(0.1, 0.5))
+    thick = flat + (1 - flat) * cell.dome
+    return (
+        beaded + np.float32(stain.uniform(0.2, 0.6)) * glow(cell.fibres, cell, 5)
+    ) * thick + 0.06 * cell.dome
 
 
-def _nucleus(rng: np.random.Generator, cell: Cell) -> Plane:
+def _nucleus(rng: Draw, cell: Cell) -> Plane:
     """Chromatin with darker nucleoli, or condensed chromosomes; a trace of dye in the cytoplasm."""
     if cell.mitotic:
         return 1.7 * cell.nuclear * soft(rng, cell, 5, 0.1) + 0.02 * cell.dome
-    chromatin = soft(rng, cell, 2.5, 0.1) * soft(rng, cell, 7, 0.12) * soft(rng, cell, 20, 0.1)
-    return cell.nuclear * chromatin * (1 - 0.5 * cell.nucleoli) + 0.02 * cell.dome
-
-
-def _reticulum(rng: np.random.Generator, cell: Cell) -> Plane:
-    return reticulum(rng, cell) + 0.1 * cell.dome
+    chromatin = soft(rng, cell, 2.5, 0.12) * soft(rng, cell, 7, 0.2) * soft(rng, cell, 20, 0.15)
+    inside = cell.nuclear * chromatin * (1 - 0.7 * cell.nucleoli)
+    return inside + 0.06 * glow(cell.nuclear, cell, 5) + 0.035 * cell.dome

@@ -17,6 +17,8 @@ STRIDE_PX = 3.0
 """A step of a walk, in pixels of a 512 px picture: 1 um, well below how far fibres stay straight."""
 WALL_TURN = 0.6
 """Radians that a walk turns by each time it stands before a wall."""
+WALL_COST = 2
+"""Steps that this shortens the walk by: most fibres end soon after they have met the edge of their cell."""
 
 
 @lru_cache(maxsize=64)
@@ -92,7 +94,7 @@ def walks(
     angles = headings[lies_on(starts, allowed)].astype(np.float32)
     steps = max(round(gait.length_px / stride), 1)
     turns = rng.standard_normal((steps, len(at)), np.float32) * np.float32(gait.wobble * np.sqrt(STRIDE_PX))
-    side = rng.choice(np.float32([-WALL_TURN, WALL_TURN]), len(at))
+    side = rng.choice(np.array([-WALL_TURN, WALL_TURN], np.float32), len(at))
     last = rng.uniform(0.5, 1, len(at)) * steps
     places, moves = np.empty((2, steps, len(at)), np.complex64)
     for step in range(steps):
@@ -101,6 +103,7 @@ def walks(
         clear = free[ahead.imag.astype(np.int32) + pad, ahead.real.astype(np.int32) + pad]
         places[step], moves[step] = at, move * (clear & (step <= last))
         at = np.where(clear, ahead, at)
+        last -= WALL_COST * ~clear
         angles += np.where(clear, turns[step], side)
     return _draw(places[moves != 0], moves[moves != 0], max(round(stride), 1), allowed.shape)
 

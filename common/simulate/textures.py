@@ -8,6 +8,8 @@ import numpy as np
 from common.simulate.shapes import Cell
 from common.simulate.structures import Plane, blur, grain
 
+Draw = np.random.Generator
+
 
 class Light(NamedTuple):
     """What an antibody lights up in one cell: (h, w) planes, about 1 where typically bright."""
@@ -18,14 +20,16 @@ class Light(NamedTuple):
     """Elsewhere: what is still on its way there, and what the antibody binds besides."""
 
 
-def soft(rng: np.random.Generator, cell: Cell, wavelength_px: float, depth: float) -> Plane:
+def soft(rng: Draw, cell: Cell, wavelength_px: float, depth: float) -> Plane:
     """(h, w) grain to multiply with: its mean is 1, its standard deviation ``depth``."""
     return np.maximum(1 + np.float32(depth) * grain(rng, cell.mask.shape, wavelength_px * cell.zoom), 0)
 
 
-def haze(rng: np.random.Generator, cell: Cell, low: float, high: float) -> Plane:
-    """(h, w) a share between ``low`` and ``high`` all over the cell, more where it is thick."""
-    return np.float32(rng.uniform(low, high)) * cell.dome * soft(rng, cell, 5, 0.2)
+def haze(rng: Draw, cell: Cell, share: float) -> Plane:
+    """(h, w) a faint ``share`` all over the cytoplasm, more where it is thick; half of it in the nucleus."""
+    level = np.float32(share * rng.lognormal(0, 0.2))
+    dotted = soft(rng, cell, 2.2, 0.35) * soft(rng, cell, 9, 0.2)
+    return level * cell.dome * dotted * (1 - 0.5 * cell.nuclear)
 
 
 def rim(cell: Cell, width_px: float) -> Plane:
@@ -46,14 +50,16 @@ def away(cell: Cell) -> Plane:
     return np.maximum(cell.nucleus_reach - 1, 0) * np.float32(cell.nucleus_radius / cell.radius)
 
 
-def reticulum(rng: np.random.Generator, cell: Cell) -> Plane:
-    """(h, w) grainy sheets round the nucleus that thin out into a mesh with holes towards the edge."""
-    mesh = 0.8 + 0.3 * grain(rng, cell.mask.shape, 4 * cell.zoom)
-    mesh = np.maximum(mesh + 0.3 * grain(rng, cell.mask.shape, 11 * cell.zoom), 0.1)
-    fading = np.exp(np.float32(-rng.uniform(1.2, 3)) * away(cell))
-    if cell.mitotic:
-        fading = cell.dome
-    return mesh * fading * (1 - np.float32(rng.uniform(0.65, 0.92)) * cell.nuclear) * cell.mask
+def reticulum(rng: Draw, cell: Cell, stain: Draw) -> Plane:
+    """(h, w) grainy sheets round the nucleus that thin out into a mesh with holes towards the edge.
+
+    A dividing cell is round, and full of it.
+    """
+    fine = soft(rng, cell, 2, 0.15) * soft(rng, cell, 4, 0.15)
+    mesh = np.maximum(fine + 0.25 * grain(rng, cell.mask.shape, 11 * cell.zoom), 0.1)
+    fading = np.exp(np.float32(-stain.uniform(2, 4.5)) * away(cell))
+    above = 1 - np.float32(stain.uniform(0.6, 0.92)) * cell.nuclear
+    return mesh * (cell.dome if cell.mitotic else fading) * above * cell.mask
 
 
 def glow(plane: Plane, cell: Cell, sigma_px: float) -> Plane:
