@@ -71,6 +71,7 @@ class Entry:
     split: Split
     classes: LabelSet  # of the protein; what the image is labelled follows from its cells
     field: int  # seeds the pixels; duplicates share it
+    protein: int  # seeds its look; duplicates share it
     sample: int  # seeds the label noise
     duplicate_of: str = ""  # an image id
 
@@ -103,7 +104,9 @@ def _plan_part(params: SimulateParams, split: Split, fields: int, first: int, sa
         name = _sample_name(sample + index)
         for number in sorted(next(numbers) for _ in range(size)):
             image_id, line = f"sim-{number:05d}", str(lines[index])
-            entries.append(Entry(image_id, name, line, split, sets[index], number, sample + index))
+            entries.append(
+                Entry(image_id, name, line, split, sets[index], number, sample + index, sample + index)
+            )
     copied = rng.choice(len(entries), copies, replace=False) if copies else ()
     samples = range(sample + len(sizes), sample + len(sizes) + copies)
     entries += [_again(entries[i], next(numbers), s) for i, s in zip(copied, samples, strict=True)]
