@@ -96,7 +96,7 @@ def _box(spot: Spot, outline: Outline, rim: float, canvas: int) -> tuple[tuple[i
 
 def _roughness(rng: np.random.Generator, shape: tuple[int, int], zoom: float) -> Plane:
     """Noise of two wavelengths that makes edges uneven in ways that no polar outline can."""
-    return np.float32(0.06) * grain(rng, shape, 40 * zoom) + np.float32(0.03) * grain(rng, shape, 12 * zoom)
+    return np.float32(0.045) * grain(rng, shape, 40 * zoom) + np.float32(0.012) * grain(rng, shape, 12 * zoom)
 
 
 def _nuclei(rng: np.random.Generator, radius: float, cell_radius: float, axis: float) -> list[Part]:
