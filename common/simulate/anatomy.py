@@ -3,7 +3,12 @@
 import numpy as np
 
 from common.simulate.shapes import Body, Cell
-from common.simulate.structures import Mask, Plane, dots, lies_on, pick, thicken, walks
+from common.simulate.structures import Gait, Mask, Plane, dots, lies_on, pick, thicken, walks
+
+FIBRE_PX = 0.4
+"""Standard deviation across a microtubule as a confocal microscope shows it: 0.3 um at half height."""
+ROUND_PX = 2.5
+"""Within these pixels of a 512 px picture (.8 um) a nucleus falls from full to nothing: it is round below."""
 
 
 def finish(rng: np.random.Generator, body: Body, mask: Mask) -> Cell:
@@ -11,7 +16,7 @@ def finish(rng: np.random.Generator, body: Body, mask: Mask) -> Cell:
     nucleus = mask & (body.nucleus_reach < 1)
     cytoplasm = mask & (body.nucleus_reach > 1.1)
     edge = (1 - body.nucleus_reach) * np.float32(body.nucleus_radius / body.zoom)
-    nuclear = np.clip(edge + 0.5, 0, 1) * mask
+    nuclear = np.clip(edge / ROUND_PX + 0.5, 0, 1) * mask
     nucleoli = np.zeros_like(nuclear) if body.mitotic else nuclear * _nucleoli(rng, body, nucleus)
     organiser = _organiser(rng, body, cytoplasm)
     return Cell(
@@ -22,16 +27,24 @@ def finish(rng: np.random.Generator, body: Body, mask: Mask) -> Cell:
         organiser=organiser,
         nuclear=nuclear,
         nucleoli=nucleoli,
-        dome=np.exp(-1.2 * np.minimum(body.reach, 2) ** 2) * mask,
-        fibres=_spindle(rng, body, mask) if body.mitotic else _microtubules(rng, body, cytoplasm, organiser),
+        dome=_dome(body) * mask,
+        fibres=_spindle(rng, body, mask) if body.mitotic else _microtubules(rng, body, mask, organiser),
     )
 
 
+def _dome(body: Body) -> Plane:
+    """(h, w) how thick the cell is: thin at its edge where it is spread out, round where it divides."""
+    reach = np.minimum(body.reach, 2)
+    return np.exp(-(reach**4)) if body.mitotic else np.exp(-1.6 * reach**2)
+
+
 def _nucleoli(rng: np.random.Generator, body: Body, nucleus: Mask) -> Plane:
-    """(h, w) one to four round blobs well inside the nucleus."""
-    centres = pick(rng, nucleus & (body.nucleus_reach < 0.65), int(rng.integers(1, 5)))
-    sigma = body.nucleus_radius * rng.uniform(0.12, 0.2)
-    return np.clip(2.2 * dots(centres, rng.uniform(0.6, 1.2, len(centres)), sigma, nucleus.shape) - 0.6, 0, 1)
+    """(h, w) one to five blobs inside the nucleus, each of a few lumps: a tenth to a quarter of its radius."""
+    centres = pick(rng, nucleus & (body.nucleus_reach < 0.7), int(rng.integers(1, 6)))
+    lumps = np.repeat(centres, 3, axis=0)
+    lumps += rng.normal(0, 0.08 * body.nucleus_radius, lumps.shape)
+    heights = np.repeat(rng.uniform(0.25, 0.6, len(centres)), 3)
+    return np.clip(3 * dots(lumps, heights, 0.09 * body.nucleus_radius, nucleus.shape) - 0.8, 0, 1)
 
 
 def _organiser(rng: np.random.Generator, body: Body, cytoplasm: Mask) -> tuple[float, float]:
@@ -49,16 +62,21 @@ def _organiser(rng: np.random.Generator, body: Body, cytoplasm: Mask) -> tuple[f
     return float(y), float(x)
 
 
-def _microtubules(
-    rng: np.random.Generator, body: Body, cytoplasm: Mask, organiser: tuple[float, float]
-) -> Plane:
-    """(h, w) fibres that leave the organising centre or start elsewhere; some pass over the nucleus."""
-    starts = np.vstack([np.tile(organiser, (45, 1)), pick(rng, cytoplasm, 90)])
+def _microtubules(rng: np.random.Generator, body: Body, mask: Mask, organiser: tuple[float, float]) -> Plane:
+    """(h, w) fibres from the organising centre and from all round the nucleus, which they turn aside from.
+
+    A part crosses the nucleus: above or below it, the more the lower the optical section lies.
+    """
+    cytoplasm = mask & (body.nucleus_reach > 1.03)
+    near = pick(rng, cytoplasm & (body.nucleus_reach < 2), 110)
+    starts = np.vstack([np.tile(organiser, (30, 1)), near, pick(rng, cytoplasm, 60)])
     starts += rng.normal(0, 1.5 * body.zoom, starts.shape)
     headings = rng.uniform(0, 2 * np.pi, len(starts))
-    allowed = cytoplasm | (body.nucleus_reach < 1.1) & (body.reach < 1)
-    counts = walks(rng, starts, headings, 1.5 * body.radius, 0.06 / np.sqrt(body.zoom), allowed)
-    return 0.5 * thicken(counts, 0.8 * body.zoom)
+    round_nucleus = walks(rng, starts, headings, Gait(1.5 * body.radius, 0.06), cytoplasm, body.zoom)
+    crossing = pick(rng, mask & (body.reach < 0.8), 40)
+    headings = rng.uniform(0, 2 * np.pi, len(crossing))
+    over_nucleus = walks(rng, crossing, headings, Gait(1.2 * body.radius, 0.06), mask, body.zoom)
+    return 0.5 * thicken(round_nucleus + rng.beta(0.5, 1.5) * over_nucleus, FIBRE_PX * body.zoom)
 
 
 def _spindle(rng: np.random.Generator, body: Body, mask: Mask) -> Plane:
@@ -67,12 +85,13 @@ def _spindle(rng: np.random.Generator, body: Body, mask: Mask) -> Plane:
     across = np.array([along[1], -along[0]])
     pole = 0.55 * body.radius
     t = np.linspace(-1, 1, int(4 * pole))
-    bulge = rng.normal(0, 0.32 * body.radius, (60, 1)) * (1 - t**2)
+    bulge = rng.normal(0, 0.22 * body.radius, (200, 1)) * (1 - t**2)
     fibres = np.asarray(body.centre) + (t * pole)[None, :, None] * along + bulge[..., None] * across
     at = fibres.reshape(-1, 2).astype(int)
     at = at[lies_on(at, mask)]
     lens = np.zeros(mask.shape, np.float32)
-    np.add.at(lens, (at[:, 0], at[:, 1]), 0.5)
-    poles = np.asarray(body.centre) + np.repeat([pole * along, -pole * along], 20, axis=0)
-    asters = walks(rng, poles, rng.uniform(0, 2 * np.pi, len(poles)), 0.35 * body.radius, 0.05, mask)
-    return 0.3 * thicken(lens + asters, 1.0 * body.zoom)
+    np.add.at(lens, (at[:, 0], at[:, 1]), 0.15)
+    poles = np.asarray(body.centre) + np.repeat([pole * along, -pole * along], 24, axis=0)
+    headings = rng.uniform(0, 2 * np.pi, len(poles))
+    asters = walks(rng, poles, headings, Gait(0.35 * body.radius, 0.05), mask, body.zoom)
+    return np.minimum(0.4 * thicken(lens + asters, 0.6 * body.zoom), 1.8)

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 KNOBS = {
     # name: (at difficulty 0, at difficulty 1)
-    "expression_spread": (0.15, 0.6),
+    "expression_spread": (0.25, 0.9),
     "background": (0.01, 0.09),
-    "photons": (400.0, 60.0),
-    "blur_px": (0.45, 1.0),
+    "photons": (1000.0, 100.0),
+    "blur_px": (0.3, 0.8),
     "leak": (0.5, 1.9),
     "dimming": (0.0, 0.5),
     "confusers": (0.0, 0.35),

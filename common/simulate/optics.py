@@ -9,14 +9,21 @@ import numpy.typing as npt
 from common.simulate.difficulty import Conditions
 from common.simulate.structures import Plane, blur
 
-PIXELS_TOP = 0.999
+PIXELS_TOP = 0.9997
 BRIGHT = (
-    (0.66, 0.55),  # microtubules
-    (0.63, 0.50),  # protein
-    (0.80, 0.40),  # nucleus
-    (0.58, 0.55),  # reticulum
+    (1.50, 0.75, 2.0),  # microtubules
+    (0.75, 0.55, 1.3),  # protein
+    (0.95, 0.75, 1.1),  # nucleus
+    (0.85, 0.70, 1.6),  # reticulum
 )
-"""Median and log spread of the level of a channel's brightest pixels, as a share of full scale."""
+"""Level of a channel's brightest pixels, as a share of full scale: median, log spread and most. Beyond 1
+they saturate, as up to 1 % of the pixels of real fields do."""
+FAINTEST = 0.8
+"""Light that is driven to that level at most: fields that show nothing stay dark."""
+DARK = (0.008, 0.03)
+"""Black level, as a share of full scale: what microscopists subtract so that the background is 0."""
+FIELD_ZOOM = 4
+"""Photons are counted in 2048 px pictures; the pixels of smaller ones are sums of theirs."""
 
 
 def photograph(
@@ -35,18 +42,25 @@ def photograph(
 
 
 def _expose(
-    rng: np.random.Generator, plane: Plane, bright: tuple[float, float], zoom: float, conditions: Conditions
+    rng: np.random.Generator,
+    plane: Plane,
+    bright: tuple[float, float, float],
+    zoom: float,
+    conditions: Conditions,
 ) -> Plane:
     """One channel as shares of full scale, in [0, 1]."""
     sharp = blur(plane, conditions.blur_px * rng.uniform(0.8, 1.2) * zoom)
-    light = sharp + np.float32(rng.uniform(0.04, 0.14)) * _haze(sharp, 20 * zoom)
-    # Faint channels are not driven to full brightness: empty pictures stay empty.
-    top = max(float(np.quantile(light[::3, ::3], PIXELS_TOP)), 0.5)
-    light *= np.float32(min(bright[0] * rng.lognormal(0, bright[1]), 1.3) / top)
-    photons, read = conditions.photons * rng.lognormal(0, 0.3), rng.uniform(0.003, 0.008)
-    noise = rng.standard_normal(light.shape, np.float32)
-    light += noise * np.sqrt(light / np.float32(photons) + np.float32(read**2))
-    return np.clip(light - np.float32(rng.uniform(0.008, 0.03)), 0, 1)
+    light = sharp + np.float32(rng.uniform(0.02, 0.08)) * _haze(sharp, 20 * zoom)
+    median, spread, most = bright
+    top = max(float(np.quantile(light[::2, ::2], PIXELS_TOP)), FAINTEST)
+    light *= np.float32(min(median * rng.lognormal(0, spread), most) / top)
+    photons = conditions.photons * rng.lognormal(0, PHOTON_SPREAD) * (FIELD_ZOOM / zoom) ** 2
+    light += rng.standard_normal(light.shape, np.float32) * np.sqrt(light / np.float32(photons))
+    return np.clip(light - np.float32(rng.uniform(*DARK)), 0, 1)
+
+
+PHOTON_SPREAD = 0.6
+"""Log spread of the photons of a pixel at full scale: 110 to 1,600 over the channels of five public fields."""
 
 
 def _haze(plane: Plane, sigma_px: float) -> Plane:

@@ -1,6 +1,7 @@
 """What pictures of cells are drawn with: grain, dots and filaments. Lengths are in pixels of the plane."""
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -9,8 +10,15 @@ import numpy.typing as npt
 Plane = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 Points = npt.NDArray[np.float64]
+Places = npt.NDArray[np.complex64]
 
 TILE_PX = 512
+STRIDE_PX = 3.0
+"""A step of a walk, in pixels of a 512 px picture: 1 um, well below how far fibres stay straight."""
+WALL_TURN = 0.6
+"""Radians that a walk turns by each time it stands before a wall."""
+WALL_COST = 2
+"""Steps that this shortens the walk by: most fibres end soon after they have met the edge of their cell."""
 
 
 @lru_cache(maxsize=64)
@@ -24,13 +32,18 @@ def _tile(wavelength_px: float) -> Plane:
     frequency[0, 0] = 1e-6
     band = np.exp(-(np.log(frequency * wavelength_px) ** 2) / (2 * 0.6**2))
     tile = np.fft.irfft2(noise * band, s=(TILE_PX, TILE_PX))
-    return (tile / tile.std()).astype(np.float32)
+    tile = (tile / tile.std()).astype(np.float32)
+    tile.flags.writeable = False
+    return tile
 
 
 def grain(rng: np.random.Generator, shape: tuple[int, int], wavelength_px: float) -> Plane:
-    """(H, W) band-passed noise with mean 0 and standard deviation 1."""
-    rows, columns = ((np.arange(length) + rng.integers(TILE_PX)) % TILE_PX for length in shape)
-    return _tile(round(wavelength_px, 2))[rows[:, None], columns[None, :]]
+    """(H, W) band-passed noise with mean 0 and standard deviation 1; a view that is not to be written to."""
+    tile = _tile(round(wavelength_px, 2))
+    if max(shape) >= TILE_PX:
+        tile = np.tile(tile, np.floor_divide(shape, TILE_PX) + 1)
+    y, x = rng.integers(np.subtract(tile.shape, shape))
+    return tile[y : y + shape[0], x : x + shape[1]]
 
 
 def pick(rng: np.random.Generator, allowed: Mask, count: int) -> Points:
@@ -51,27 +64,57 @@ def dots(points: Points, heights: npt.NDArray[np.float64], sigma_px: float, shap
     return blur(plane, sigma_px) * np.float32(2 * np.pi * sigma_px**2)
 
 
+class Gait(NamedTuple):
+    """How a walk goes."""
+
+    length_px: float  # of the plane; walks vary between half of it and all
+    wobble: float  # radians: standard deviation of the turn over one pixel of a 512 px picture
+
+
 def walks(
-    rng: np.random.Generator, starts: Points, headings: Points, length_px: float, wobble: float, allowed: Mask
+    rng: np.random.Generator,
+    starts: Points,
+    headings: Points,
+    gait: Gait,
+    allowed: Mask,
+    zoom: float,
 ) -> Plane:
-    """Persistent random walks, drawn as counts of steps of a pixel; each ends where it leaves ``allowed``.
+    """(H, W) persistent random walks, drawn as counts of pixels of length.
+
+    A walk that meets the border of ``allowed`` turns and follows it. A walk draws the same numbers at every zoom.
 
     Args:
-        starts: (n, 2) y, x.
+        starts: (n, 2) y, x; those off ``allowed`` are left out.
         headings: (n,) radians.
-        wobble: the standard deviation of a step's turn, in radians.
     """
-    count = len(starts)
-    turns = rng.standard_normal((count, max(int(length_px), 1)), np.float32) * np.float32(wobble)
-    angles = turns.cumsum(axis=1) + headings[:, None].astype(np.float32)
-    y = (starts[:, :1] + np.sin(angles).cumsum(axis=1)).astype(np.int32)
-    x = (starts[:, 1:] + np.cos(angles).cumsum(axis=1)).astype(np.int32)
-    height, width = allowed.shape
-    within = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-    flat = np.where(within, y * width + x, 0)
-    alive = np.logical_and.accumulate(within & allowed.ravel()[flat], axis=1)
-    counts = np.bincount(flat[alive], minlength=height * width)
-    return counts.reshape(allowed.shape).astype(np.float32)
+    stride = STRIDE_PX * zoom
+    pad = int(stride) + 2
+    free = np.pad(allowed, pad)
+    at = (starts[:, ::-1] @ [1, 1j]).astype(np.complex64)[lies_on(starts, allowed)]
+    angles = headings[lies_on(starts, allowed)].astype(np.float32)
+    steps = max(round(gait.length_px / stride), 1)
+    turns = rng.standard_normal((steps, len(at)), np.float32) * np.float32(gait.wobble * np.sqrt(STRIDE_PX))
+    side = rng.choice(np.array([-WALL_TURN, WALL_TURN], np.float32), len(at))
+    last = rng.uniform(0.5, 1, len(at)) * steps
+    places, moves = np.empty((2, steps, len(at)), np.complex64)
+    for step in range(steps):
+        move = np.complex64(stride) * np.exp(1j * angles)
+        ahead = at + move
+        clear = free[ahead.imag.astype(np.int32) + pad, ahead.real.astype(np.int32) + pad]
+        places[step], moves[step] = at, move * (clear & (step <= last))
+        at = np.where(clear, ahead, at)
+        last -= WALL_COST * ~clear
+        angles += np.where(clear, turns[step], side)
+    return _draw(places[moves != 0], moves[moves != 0], max(round(stride), 1), allowed.shape)
+
+
+def _draw(places: Places, moves: Places, parts: int, shape: tuple[int, int]) -> Plane:
+    """(H, W) straight strokes from (n,) complex ``places`` (x + iy) along ``moves``, one pixel a part."""
+    along = places[:, None] + moves[:, None] * (np.arange(parts, dtype=np.float32) / np.float32(parts))
+    y = np.clip(along.imag.astype(np.int32), 0, shape[0] - 1)
+    x = np.clip(along.real.astype(np.int32), 0, shape[1] - 1)
+    counts = np.bincount((y * shape[1] + x).ravel(), minlength=shape[0] * shape[1])
+    return counts.reshape(shape).astype(np.float32)
 
 
 def thicken(counts: Plane, sigma_px: float) -> Plane:
