@@ -103,8 +103,9 @@ def simulate_field(
         layout = lay_out(rng, line, params.side_px, zoom, params.mitotic_rate, forced)
     cells = layout.cells + layout.strays
     expression = express(rng, entry.classes, cells, conditions)
+    look = int(generator(params, "look", entry.sample).integers(2**32))
     out_of_focus = rng.random(len(cells)) < conditions.defocused
-    planes, energies = _paint_cells(rng, layout, expression, out_of_focus, conditions)
+    planes, energies = _paint_cells(rng, layout, expression, out_of_focus, conditions, look)
     debris = scatter(rng, planes, layout.frame, params.debris)
     known = len(layout.cells)
     mitotic = np.array([cell.mitotic for cell in layout.cells], bool)
@@ -166,8 +167,9 @@ def _paint_cells(
     expression: Expression,
     out_of_focus: npt.NDArray[np.bool_],
     conditions: Conditions,
+    look: int,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
-    """Paint all cells.
+    """Paint all cells; ``look`` seeds what the cells of a sample have in common.
 
     Returns:
         (4, canvas, canvas) light, and (cells, 19) the protein's light by cell and class inside the picture.
@@ -179,16 +181,16 @@ def _paint_cells(
     energies = np.zeros(expression.brightness.shape)
     background = np.float32(conditions.background * rng.uniform(0.5, 1.5))
     for index, cell in enumerate(layout.cells + layout.strays):
-        red, blue, yellow = paint_references(rng, cell)
+        red, blue, yellow = paint_references(rng, cell, look)
         green = background * cell.dome
         for class_id in np.flatnonzero(expression.brightness[index]):
-            light = expression.brightness[index, class_id] * paint(rng, cell, int(class_id), conditions)
-            energies[index, class_id] = np.sum(light * picture[cell.box])
-            green = green + light
+            protein = paint(rng, cell, int(class_id), conditions, look)
+            strength = expression.brightness[index, class_id]
+            energies[index, class_id] = strength * np.sum(protein.shown * picture[cell.box])
+            green = green + strength * protein.total
         for class_id in np.flatnonzero(expression.confusing[index]):
-            green = green + expression.confusing[index, class_id] * paint(
-                rng, cell, int(class_id), conditions
-            )
+            protein = paint(rng, cell, int(class_id), conditions, look)
+            green = green + expression.confusing[index, class_id] * protein.total
         defocus = rng.uniform(2, 4) * cell.zoom if out_of_focus[index] else 0.0
         for plane, light in zip(planes, (red, green, blue, yellow), strict=True):
             plane[cell.box] += _focus(light, defocus)

@@ -11,10 +11,10 @@ from common.simulate.structures import Plane, blur
 
 PIXELS_TOP = 0.9997
 BRIGHT = (
-    (1.50, 0.75, 2.0),  # microtubules
+    (1.45, 0.85, 2.0),  # microtubules
     (0.75, 0.55, 1.3),  # protein
-    (0.95, 0.75, 1.1),  # nucleus
-    (0.85, 0.70, 1.6),  # reticulum
+    (1.05, 0.80, 1.15),  # nucleus
+    (0.85, 0.75, 1.9),  # reticulum
 )
 """Level of a channel's brightest pixels, as a share of full scale: median, log spread and most. Beyond 1
 they saturate, as up to 1 % of the pixels of real fields do."""
@@ -50,7 +50,7 @@ def _expose(
 ) -> Plane:
     """One channel as shares of full scale, in [0, 1]."""
     sharp = blur(plane, conditions.blur_px * rng.uniform(0.8, 1.2) * zoom)
-    light = sharp + np.float32(rng.uniform(0.02, 0.08)) * _haze(sharp, 20 * zoom)
+    light = sharp + np.float32(rng.uniform(0.04, 0.12)) * _haze(sharp, 20 * zoom)
     median, spread, most = bright
     top = max(float(np.quantile(light[::2, ::2], PIXELS_TOP)), FAINTEST)
     light *= np.float32(min(median * rng.lognormal(0, spread), most) / top)

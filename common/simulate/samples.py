@@ -77,7 +77,7 @@ class Entry:
 
 def generator(params: SimulateParams, use: str, number: int) -> np.random.Generator:
     """The generator of one field, sample or part: none shares its numbers with another."""
-    uses = ("part", "field", "sample", "segmenter")
+    uses = ("part", "field", "sample", "segmenter", "look")
     return np.random.default_rng([params.seed, uses.index(use), number])
 
 
