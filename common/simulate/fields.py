@@ -103,7 +103,7 @@ def simulate_field(
         layout = lay_out(rng, line, params.side_px, zoom, params.mitotic_rate, forced)
     cells = layout.cells + layout.strays
     expression = express(rng, entry.classes, cells, conditions)
-    look = int(generator(params, "look", entry.sample).integers(2**32))
+    look = int(generator(params, "look", entry.look).integers(2**32))
     out_of_focus = rng.random(len(cells)) < conditions.defocused
     planes, energies = _paint_cells(rng, layout, expression, out_of_focus, conditions, look)
     debris = scatter(rng, planes, layout.frame, params.debris)

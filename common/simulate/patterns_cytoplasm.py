@@ -55,12 +55,11 @@ def _at(plane: Plane, points: Points) -> Plane:
 
 
 def aggresome(rng: Draw, cell: Cell, protein: Draw) -> Light:
-    """Heap lumps into one compact grainy blob (2 to 5 um) beside the nucleus."""
+    """Heap lumps into one compact grainy blob (2 to 5 um) that dents the nucleus."""
     lumps = np.asarray(cell.organiser) + rng.normal(0, 2.8 * cell.zoom, (int(rng.integers(5, 12)), 2))
     blob = dots(lumps, rng.uniform(0.4, 0.8, len(lumps)), 2.4 * cell.zoom, cell.mask.shape)
-    return Light(
-        np.minimum(1.2 * blob, 1.2) * soft(rng, cell, 3, 0.25), haze(rng, cell, protein.uniform(0.05, 0.35))
-    )
+    beside = np.minimum(1.2 * blob, 1.2) * (1 - 0.8 * cell.nuclear)
+    return Light(beside * soft(rng, cell, 3, 0.25), haze(rng, cell, protein.uniform(0.05, 0.35)))
 
 
 def cytosol(rng: Draw, cell: Cell, protein: Draw) -> Light:
