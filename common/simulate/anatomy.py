@@ -7,8 +7,8 @@ from common.simulate.structures import Gait, Mask, Plane, dots, lies_on, pick, t
 
 FIBRE_PX = 0.4
 """Standard deviation across a microtubule as a confocal microscope shows it: 0.3 um at half height."""
-ROUND_PX = 1.5
-"""Within these pixels of a 512 px picture (.5 um) a nucleus falls from full to nothing: it is round below."""
+ROUND_PX = 2.5
+"""Within these pixels of a 512 px picture (.8 um) a nucleus falls from full to nothing: it is round below."""
 
 
 def finish(rng: np.random.Generator, body: Body, mask: Mask) -> Cell:
@@ -85,13 +85,13 @@ def _spindle(rng: np.random.Generator, body: Body, mask: Mask) -> Plane:
     across = np.array([along[1], -along[0]])
     pole = 0.55 * body.radius
     t = np.linspace(-1, 1, int(4 * pole))
-    bulge = rng.normal(0, 0.32 * body.radius, (60, 1)) * (1 - t**2)
+    bulge = rng.normal(0, 0.22 * body.radius, (200, 1)) * (1 - t**2)
     fibres = np.asarray(body.centre) + (t * pole)[None, :, None] * along + bulge[..., None] * across
     at = fibres.reshape(-1, 2).astype(int)
     at = at[lies_on(at, mask)]
     lens = np.zeros(mask.shape, np.float32)
-    np.add.at(lens, (at[:, 0], at[:, 1]), 0.5)
-    poles = np.asarray(body.centre) + np.repeat([pole * along, -pole * along], 20, axis=0)
+    np.add.at(lens, (at[:, 0], at[:, 1]), 0.15)
+    poles = np.asarray(body.centre) + np.repeat([pole * along, -pole * along], 24, axis=0)
     headings = rng.uniform(0, 2 * np.pi, len(poles))
     asters = walks(rng, poles, headings, Gait(0.35 * body.radius, 0.05), mask, body.zoom)
-    return 0.3 * thicken(lens + asters, 1.0 * body.zoom)
+    return np.minimum(0.4 * thicken(lens + asters, 0.6 * body.zoom), 1.8)

@@ -103,8 +103,9 @@ def simulate_field(
         layout = lay_out(rng, line, params.side_px, zoom, params.mitotic_rate, forced)
     cells = layout.cells + layout.strays
     expression = express(rng, entry.classes, cells, conditions)
+    look = int(generator(params, "look", entry.look).integers(2**32))
     out_of_focus = rng.random(len(cells)) < conditions.defocused
-    planes, energies = _paint_cells(rng, layout, expression, out_of_focus, conditions, entry.protein)
+    planes, energies = _paint_cells(rng, layout, expression, out_of_focus, conditions, look)
     debris = scatter(rng, planes, layout.frame, params.debris)
     known = len(layout.cells)
     mitotic = np.array([cell.mitotic for cell in layout.cells], bool)
@@ -168,7 +169,7 @@ def _paint_cells(
     conditions: Conditions,
     look: int,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
-    """Paint all cells; ``look`` seeds what the protein looks like in all of them.
+    """Paint all cells; ``look`` seeds what the cells of a sample have in common.
 
     Returns:
         (4, canvas, canvas) light, and (cells, 19) the protein's light by cell and class inside the picture.
@@ -183,13 +184,13 @@ def _paint_cells(
         red, blue, yellow = paint_references(rng, cell, look)
         green = background * cell.dome
         for class_id in np.flatnonzero(expression.brightness[index]):
-            painted = paint(rng, cell, int(class_id), conditions, look)
+            protein = paint(rng, cell, int(class_id), conditions, look)
             strength = expression.brightness[index, class_id]
-            energies[index, class_id] = strength * np.sum(painted.shown * picture[cell.box])
-            green = green + strength * (painted.shown + painted.faint)
+            energies[index, class_id] = strength * np.sum(protein.shown * picture[cell.box])
+            green = green + strength * protein.total
         for class_id in np.flatnonzero(expression.confusing[index]):
-            painted = paint(rng, cell, int(class_id), conditions, look)
-            green = green + expression.confusing[index, class_id] * painted.shown
+            protein = paint(rng, cell, int(class_id), conditions, look)
+            green = green + expression.confusing[index, class_id] * protein.total
         defocus = rng.uniform(2, 4) * cell.zoom if out_of_focus[index] else 0.0
         for plane, light in zip(planes, (red, green, blue, yellow), strict=True):
             plane[cell.box] += _focus(light, defocus)

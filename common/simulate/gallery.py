@@ -84,7 +84,7 @@ def _pages(base: SimulateParams) -> dict[str, tuple[list[Tile], int]]:
 
 
 def _entry(classes: tuple[int, ...], line: str, number: int) -> Entry:
-    return Entry("gallery", "gallery", line, "train", classes, number, number, 0)
+    return Entry("gallery", "gallery", line, "train", classes, number, sample=0, look=number)
 
 
 def _pattern(class_id: int, params: SimulateParams) -> Tile:

@@ -11,17 +11,15 @@ from common.simulate.structures import Plane, blur
 
 PIXELS_TOP = 0.9997
 BRIGHT = (
-    (1.40, 0.75),  # microtubules
-    (0.75, 0.55),  # protein
-    (1.00, 0.75),  # nucleus
-    (0.85, 0.75),  # reticulum
+    (1.45, 0.85, 2.0),  # microtubules
+    (0.75, 0.55, 1.3),  # protein
+    (1.05, 0.80, 1.15),  # nucleus
+    (0.85, 0.75, 1.9),  # reticulum
 )
-"""Median and log spread of the level of a channel's brightest pixels, as a share of full scale."""
+"""Level of a channel's brightest pixels, as a share of full scale: median, log spread and most. Beyond 1
+they saturate, as up to 1 % of the pixels of real fields do."""
 FAINTEST = 0.8
 """Light that is driven to that level at most: fields that show nothing stay dark."""
-MOST_GAIN = 2.0
-"""Highest such level: beyond 1 the brightest pixels saturate, in one real field of ten 1 % of them.
-"""
 DARK = (0.008, 0.03)
 """Black level, as a share of full scale: what microscopists subtract so that the background is 0."""
 FIELD_ZOOM = 4
@@ -44,13 +42,18 @@ def photograph(
 
 
 def _expose(
-    rng: np.random.Generator, plane: Plane, bright: tuple[float, float], zoom: float, conditions: Conditions
+    rng: np.random.Generator,
+    plane: Plane,
+    bright: tuple[float, float, float],
+    zoom: float,
+    conditions: Conditions,
 ) -> Plane:
     """One channel as shares of full scale, in [0, 1]."""
     sharp = blur(plane, conditions.blur_px * rng.uniform(0.8, 1.2) * zoom)
-    light = sharp + np.float32(rng.uniform(0.02, 0.08)) * _haze(sharp, 20 * zoom)
+    light = sharp + np.float32(rng.uniform(0.04, 0.12)) * _haze(sharp, 20 * zoom)
+    median, spread, most = bright
     top = max(float(np.quantile(light[::2, ::2], PIXELS_TOP)), FAINTEST)
-    light *= np.float32(min(bright[0] * rng.lognormal(0, bright[1]), MOST_GAIN) / top)
+    light *= np.float32(min(median * rng.lognormal(0, spread), most) / top)
     photons = conditions.photons * rng.lognormal(0, PHOTON_SPREAD) * (FIELD_ZOOM / zoom) ** 2
     light += rng.standard_normal(light.shape, np.float32) * np.sqrt(light / np.float32(photons))
     return np.clip(light - np.float32(rng.uniform(*DARK)), 0, 1)

@@ -103,6 +103,6 @@ def _nucleus(rng: Draw, cell: Cell) -> Plane:
     """Chromatin with darker nucleoli, or condensed chromosomes; a trace of dye in the cytoplasm."""
     if cell.mitotic:
         return 1.7 * cell.nuclear * soft(rng, cell, 5, 0.1) + 0.02 * cell.dome
-    chromatin = soft(rng, cell, 2.5, 0.12) * soft(rng, cell, 7, 0.2) * soft(rng, cell, 20, 0.15)
+    chromatin = soft(rng, cell, 2.5, 0.12) * soft(rng, cell, 7, 0.15) * soft(rng, cell, 20, 0.2)
     inside = cell.nuclear * chromatin * (1 - 0.7 * cell.nucleoli)
-    return inside + 0.06 * glow(cell.nuclear, cell, 5) + 0.035 * cell.dome
+    return inside + 0.14 * glow(cell.nuclear, cell, 5) + 0.045 * cell.dome

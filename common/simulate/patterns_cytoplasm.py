@@ -55,16 +55,16 @@ def _at(plane: Plane, points: Points) -> Plane:
 
 
 def aggresome(rng: Draw, cell: Cell, protein: Draw) -> Light:
-    """Heap lumps into one compact grainy blob (2 to 5 um) beside the nucleus."""
+    """Heap lumps into one compact grainy blob (2 to 5 um) that dents the nucleus."""
     lumps = np.asarray(cell.organiser) + rng.normal(0, 2.8 * cell.zoom, (int(rng.integers(5, 12)), 2))
     blob = dots(lumps, rng.uniform(0.4, 0.8, len(lumps)), 2.4 * cell.zoom, cell.mask.shape)
-    shown = 1.2 * np.minimum(blob, 1) * soft(rng, cell, 3, 0.25)
-    return Light(shown, haze(rng, cell, protein.uniform(0.05, 0.35)))
+    beside = np.minimum(1.2 * blob, 1.2) * (1 - 0.8 * cell.nuclear)
+    return Light(beside * soft(rng, cell, 3, 0.25), haze(rng, cell, protein.uniform(0.05, 0.35)))
 
 
 def cytosol(rng: Draw, cell: Cell, protein: Draw) -> Light:
     """Fill the cell with fine grain, the more the thicker it is; less in the nucleus."""
-    grainy = soft(rng, cell, 2.2, 0.2) * soft(rng, cell, 8, 0.15)
+    grainy = soft(rng, cell, 2.2, 0.25) * soft(rng, cell, 8, 0.15)
     kept = 1 - np.float32(protein.uniform(0.2, 0.8)) * cell.nuclear
     return Light(0.9 * np.sqrt(cell.dome) * kept * grainy, haze(rng, cell, protein.uniform(0.02, 0.1)))
 
@@ -72,16 +72,12 @@ def cytosol(rng: Draw, cell: Cell, protein: Draw) -> Light:
 def vesicles(rng: Draw, cell: Cell, protein: Draw) -> Light:
     """Scatter 25 to 300 dots of two sizes through the cell, fewer over the nucleus."""
     density = protein.uniform(0.008, 0.03) * rng.uniform(0.7, 1.3)
-    places = pick(
-        rng, cell.mask & (cell.reach < 0.92), int(density * np.count_nonzero(cell.mask) / cell.zoom**2)
-    )
+    count = int(density * np.count_nonzero(cell.mask) / cell.zoom**2)
+    places = pick(rng, cell.mask & (cell.reach < 0.92), count)
     inside = _at(cell.nuclear, places) > 0.5
     places = places[~inside | (rng.random(len(places)) < 0.4)]
     large = int(len(places) * protein.uniform(0.1, 0.4))
     heights, shape = rng.uniform(0.4, 1.2, len(places)), cell.mask.shape
     small_dots = dots(places[large:], heights[large:], 0.8 * cell.zoom, shape)
     large_dots = dots(places[:large], heights[:large], 1.6 * cell.zoom, shape)
-    return Light(
-        small_dots + large_dots,
-        haze(rng, cell, protein.uniform(0.05, 0.3)),
-    )
+    return Light(small_dots + large_dots, haze(rng, cell, protein.uniform(0.05, 0.3)))

@@ -14,9 +14,9 @@ def _interior(rng: Draw, cell: Cell, share: float) -> Plane:
 
 def nucleoplasm(rng: Draw, cell: Cell, protein: Draw) -> Light:
     """Fill the nucleus with fine grain; nucleoli are darker, by how much depends on the protein."""
-    grainy = soft(rng, cell, 2.2, 0.22) * soft(rng, cell, 6, 0.15)
+    grainy = soft(rng, cell, 2.2, 0.28) * soft(rng, cell, 6, 0.15)
     shown = 0.8 * cell.nuclear * grainy * (1 - np.float32(protein.uniform(0.3, 0.8)) * cell.nucleoli)
-    return Light(shown, haze(rng, cell, protein.uniform(0.15, 0.9)))
+    return Light(shown, haze(rng, cell, protein.uniform(0.2, 1.0)))
 
 
 def nuclear_membrane(rng: Draw, cell: Cell, protein: Draw) -> Light:
@@ -38,17 +38,17 @@ def nucleoli(rng: Draw, cell: Cell, protein: Draw) -> Light:
         blobs = np.maximum(1.8 * blobs - np.float32(1.35) * blur(blobs, 1.8 * cell.zoom), 0)
     shown = blobs * soft(rng, cell, 4, 0.15)
     return Light(
-        shown, _interior(rng, cell, protein.uniform(0.05, 0.35)) + haze(rng, cell, protein.uniform(0.1, 0.45))
+        shown, _interior(rng, cell, protein.uniform(0.05, 0.35)) + haze(rng, cell, protein.uniform(0.1, 0.55))
     )
 
 
 def fibrillar_centres(rng: Draw, cell: Cell, protein: Draw) -> Light:
     """Put tiny spots inside nucleoli, one to three in each."""
     places = pick(rng, cell.nucleoli > 0.7, int(rng.integers(2, 7)))
-    spots = dots(places, rng.uniform(0.7, 1.3, len(places)), 1.1 * cell.zoom, cell.mask.shape)
+    spots = dots(places, rng.uniform(0.7, 1.3, len(places)), 1.0 * cell.zoom, cell.mask.shape)
     return Light(
         spots,
-        0.25 * cell.nucleoli
+        0.15 * cell.nucleoli
         + _interior(rng, cell, protein.uniform(0.05, 0.25))
         + haze(rng, cell, protein.uniform(0.05, 0.3)),
     )
@@ -59,7 +59,7 @@ def speckles(rng: Draw, cell: Cell, protein: Draw) -> Light:
     bumps = np.clip(1.3 * grain(rng, cell.mask.shape, 8 * cell.zoom) - 0.9, 0, 1.4)
     free = cell.nuclear * (1 - cell.nucleoli)
     faint = free * np.float32(protein.uniform(0.15, 0.45)) * soft(rng, cell, 3, 0.2)
-    return Light(0.9 * bumps * free, faint + haze(rng, cell, protein.uniform(0.1, 0.45)))
+    return Light(0.9 * bumps * free, faint + haze(rng, cell, protein.uniform(0.1, 0.55)))
 
 
 def bodies(rng: Draw, cell: Cell, protein: Draw) -> Light:
@@ -69,5 +69,5 @@ def bodies(rng: Draw, cell: Cell, protein: Draw) -> Light:
     round_dots = dots(places, rng.uniform(0.5, 1.3, len(places)), 1.2 * cell.zoom, cell.mask.shape)
     return Light(
         round_dots,
-        _interior(rng, cell, protein.uniform(0.1, 0.4)) + haze(rng, cell, protein.uniform(0.1, 0.45)),
+        _interior(rng, cell, protein.uniform(0.08, 0.3)) + haze(rng, cell, protein.uniform(0.1, 0.55)),
     )

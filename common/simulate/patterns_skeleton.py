@@ -25,13 +25,13 @@ def intermediate_filaments(rng: Draw, cell: Cell, protein: Draw) -> Light:
 
 def actin(rng: Draw, cell: Cell, protein: Draw) -> Light:
     """Draw straight stress fibres along one axis over a haze, and the cortex with bright ruffles."""
-    starts = pick(rng, cell.mask, 60)
+    starts = pick(rng, cell.mask, 50)
     headings = (
         cell.axis
         + rng.normal(0, protein.uniform(0.05, 0.4), len(starts))
         + np.pi * rng.integers(0, 2, len(starts))
     )
-    straight = walks(rng, starts, headings, Gait(1.1 * cell.radius, 0.008), cell.mask, cell.zoom)
+    straight = walks(rng, starts, headings, Gait(1.6 * cell.radius, 0.008), cell.mask, cell.zoom)
     fibres = 0.6 * thicken(straight, 0.6 * cell.zoom) * soft(rng, cell, 16, 0.4)
     ruffles = edge(cell, 1.8) * np.clip(0.5 * soft(rng, cell, 14, 0.9), 0.1, 1.5)
     inner = np.float32(protein.uniform(0.15, 0.45)) * np.sqrt(cell.dome) * (1 - 0.4 * cell.nuclear)
@@ -57,7 +57,7 @@ def mitotic_spindle(rng: Draw, cell: Cell, protein: Draw) -> Light:
 def plasma_membrane(rng: Draw, cell: Cell, protein: Draw) -> Light:
     """Draw an uneven line along the outline, of half of the proteins with ruffles, on a faint surface."""
     uneven = np.clip(soft(rng, cell, 26, 0.45), 0.15, 1.6)
-    line = 0.8 * edge(cell, 1.6) * uneven
+    line = 0.75 * edge(cell, 1.6) * uneven
     if protein.random() < 0.5:
         line += 0.5 * edge(cell, 5) * np.clip(soft(rng, cell, 12, 1.2) - 1.2, 0, 1.2)
     surface = np.float32(protein.uniform(0.08, 0.25)) * cell.mask * soft(rng, cell, 4, 0.25)

@@ -71,14 +71,14 @@ class Entry:
     split: Split
     classes: LabelSet  # of the protein; what the image is labelled follows from its cells
     field: int  # seeds the pixels; duplicates share it
-    protein: int  # seeds its look; duplicates share it
     sample: int  # seeds the label noise
+    look: int  # seeds what all cells of a sample have in common; duplicates share it
     duplicate_of: str = ""  # an image id
 
 
 def generator(params: SimulateParams, use: str, number: int) -> np.random.Generator:
     """The generator of one field, sample or part: none shares its numbers with another."""
-    uses = ("part", "field", "sample", "segmenter")
+    uses = ("part", "field", "sample", "segmenter", "look")
     return np.random.default_rng([params.seed, uses.index(use), number])
 
 
@@ -103,10 +103,8 @@ def _plan_part(params: SimulateParams, split: Split, fields: int, first: int, sa
     for index, size in enumerate(sizes):
         name = _sample_name(sample + index)
         for number in sorted(next(numbers) for _ in range(size)):
-            image_id, line = f"sim-{number:05d}", str(lines[index])
-            entries.append(
-                Entry(image_id, name, line, split, sets[index], number, sample + index, sample + index)
-            )
+            image_id, line, own = f"sim-{number:05d}", str(lines[index]), sample + index
+            entries.append(Entry(image_id, name, line, split, sets[index], number, own, look=own))
     copied = rng.choice(len(entries), copies, replace=False) if copies else ()
     samples = range(sample + len(sizes), sample + len(sizes) + copies)
     entries += [_again(entries[i], next(numbers), s) for i, s in zip(copied, samples, strict=True)]

@@ -19,6 +19,11 @@ class Light(NamedTuple):
     faint: Plane
     """Elsewhere: what is still on its way there, and what the antibody binds besides."""
 
+    @property
+    def total(self) -> Plane:
+        """(h, w) all of it."""
+        return self.shown + self.faint
+
 
 def soft(rng: Draw, cell: Cell, wavelength_px: float, depth: float) -> Plane:
     """(h, w) grain to multiply with: its mean is 1, its standard deviation ``depth``."""
@@ -28,7 +33,7 @@ def soft(rng: Draw, cell: Cell, wavelength_px: float, depth: float) -> Plane:
 def haze(rng: Draw, cell: Cell, share: float) -> Plane:
     """(h, w) a faint ``share`` all over the cytoplasm, more where it is thick; half of it in the nucleus."""
     level = np.float32(share * rng.lognormal(0, 0.2))
-    dotted = soft(rng, cell, 2.2, 0.35) * soft(rng, cell, 9, 0.2)
+    dotted = soft(rng, cell, 2.2, 0.42) * soft(rng, cell, 9, 0.2)
     return level * cell.dome * dotted * (1 - 0.5 * cell.nuclear)
 
 
@@ -41,7 +46,7 @@ def rim(cell: Cell, width_px: float) -> Plane:
 def edge(cell: Cell, width_px: float) -> Plane:
     """(h, w) 1 on the outline, falling off inwards within ``width_px``."""
     inside = cv2.distanceTransform(np.pad(cell.mask, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
-    depth = np.asarray(inside) / np.float32(width_px * cell.zoom)
+    depth = (np.asarray(inside) - np.float32(0.5)) / np.float32(width_px * cell.zoom)
     return np.exp(-(depth * depth)) * cell.mask
 
 
