@@ -33,8 +33,10 @@ def finish(rng: np.random.Generator, body: Body, mask: Mask) -> Cell:
 
 
 def _dome(body: Body) -> Plane:
-    """(h, w) how thick the cell is: thin at its edge where it is spread out, round where it divides."""
-    reach = np.minimum(body.reach, 2)
+    """(h, w) how thick the cell is: thin at its edge and in its arms, round where it divides."""
+    y, x = np.ogrid[: body.reach.shape[0], : body.reach.shape[1]]
+    far = np.hypot(y - body.centre[0], x - body.centre[1]).astype(np.float32) / np.float32(body.radius)
+    reach = np.clip(body.reach, 0.8 * far, 2)
     return np.exp(-(reach**4)) if body.mitotic else np.exp(-1.6 * reach**2)
 
 
