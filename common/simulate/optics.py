@@ -9,12 +9,12 @@ import numpy.typing as npt
 from common.simulate.difficulty import Conditions
 from common.simulate.structures import Plane, blur
 
-PIXELS_TOP = 0.9997
+PIXELS_TOP = 0.999
 BRIGHT = (
-    (1.45, 0.85, 2.0),  # microtubules
-    (0.75, 0.55, 1.3),  # protein
-    (1.05, 0.80, 1.15),  # nucleus
-    (0.85, 0.75, 1.9),  # reticulum
+    (1.15, 0.85, 1.7),  # microtubules
+    (0.63, 0.60, 1.2),  # protein
+    (0.90, 0.80, 1.05),  # nucleus
+    (0.80, 0.75, 1.6),  # reticulum
 )
 """Level of a channel's brightest pixels, as a share of full scale: median, log spread and most. Beyond 1
 they saturate, as up to 1 % of the pixels of real fields do."""

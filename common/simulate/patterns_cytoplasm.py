@@ -64,20 +64,20 @@ def aggresome(rng: Draw, cell: Cell, protein: Draw) -> Light:
 
 def cytosol(rng: Draw, cell: Cell, protein: Draw) -> Light:
     """Fill the cell with fine grain, the more the thicker it is; less in the nucleus."""
-    grainy = soft(rng, cell, 2.2, 0.25) * soft(rng, cell, 8, 0.15)
+    grainy = soft(rng, cell, 2.2, 0.15) * soft(rng, cell, 5, 0.15) * soft(rng, cell, 16, 0.15)
     kept = 1 - np.float32(protein.uniform(0.2, 0.8)) * cell.nuclear
     return Light(0.9 * np.sqrt(cell.dome) * kept * grainy, haze(rng, cell, protein.uniform(0.02, 0.1)))
 
 
 def vesicles(rng: Draw, cell: Cell, protein: Draw) -> Light:
-    """Scatter 25 to 300 dots of two sizes through the cell, fewer over the nucleus."""
-    density = protein.uniform(0.008, 0.03) * rng.uniform(0.7, 1.3)
+    """Scatter 50 to 400 dots of two sizes through the cell, fewer over the nucleus."""
+    density = protein.uniform(0.01, 0.035) * rng.uniform(0.7, 1.3)
     count = int(density * np.count_nonzero(cell.mask) / cell.zoom**2)
     places = pick(rng, cell.mask & (cell.reach < 0.92), count)
     inside = _at(cell.nuclear, places) > 0.5
     places = places[~inside | (rng.random(len(places)) < 0.4)]
-    large = int(len(places) * protein.uniform(0.1, 0.4))
+    large = int(len(places) * protein.uniform(0.05, 0.35))
     heights, shape = rng.uniform(0.4, 1.2, len(places)), cell.mask.shape
-    small_dots = dots(places[large:], heights[large:], 0.8 * cell.zoom, shape)
-    large_dots = dots(places[:large], heights[:large], 1.6 * cell.zoom, shape)
+    small_dots = dots(places[large:], heights[large:], 0.7 * cell.zoom, shape)
+    large_dots = dots(places[:large], heights[:large], 1.4 * cell.zoom, shape)
     return Light(small_dots + large_dots, haze(rng, cell, protein.uniform(0.05, 0.3)))

@@ -14,7 +14,7 @@ def _interior(rng: Draw, cell: Cell, share: float) -> Plane:
 
 def nucleoplasm(rng: Draw, cell: Cell, protein: Draw) -> Light:
     """Fill the nucleus with fine grain; nucleoli are darker, by how much depends on the protein."""
-    grainy = soft(rng, cell, 2.2, 0.28) * soft(rng, cell, 6, 0.15)
+    grainy = soft(rng, cell, 2.2, 0.2) * soft(rng, cell, 5, 0.18)
     shown = 0.8 * cell.nuclear * grainy * (1 - np.float32(protein.uniform(0.3, 0.8)) * cell.nucleoli)
     return Light(shown, haze(rng, cell, protein.uniform(0.2, 1.0)))
 
@@ -25,9 +25,9 @@ def nuclear_membrane(rng: Draw, cell: Cell, protein: Draw) -> Light:
     inwards = np.asarray(cell.centre) - starts
     headings = np.arctan2(inwards[:, 0], inwards[:, 1]) + rng.normal(0, 0.4, len(starts))
     folds = walks(rng, starts, headings, Gait(0.9 * cell.nucleus_radius, 0.1), cell.nucleus, cell.zoom)
-    line = rim(cell, 1.1) * soft(rng, cell, 9, 0.25) + 0.5 * thicken(folds, 0.6 * cell.zoom)
+    line = rim(cell, 0.9) * soft(rng, cell, 9, 0.25) + 0.5 * thicken(folds, 0.6 * cell.zoom)
     return Light(
-        line + _interior(rng, cell, protein.uniform(0.1, 0.35)), haze(rng, cell, protein.uniform(0.1, 0.6))
+        line + _interior(rng, cell, protein.uniform(0.15, 0.5)), haze(rng, cell, protein.uniform(0.1, 0.6))
     )
 
 

@@ -33,7 +33,7 @@ def soft(rng: Draw, cell: Cell, wavelength_px: float, depth: float) -> Plane:
 def haze(rng: Draw, cell: Cell, share: float) -> Plane:
     """(h, w) a faint ``share`` all over the cytoplasm, more where it is thick; half of it in the nucleus."""
     level = np.float32(share * rng.lognormal(0, 0.2))
-    dotted = soft(rng, cell, 2.2, 0.42) * soft(rng, cell, 9, 0.2)
+    dotted = soft(rng, cell, 2.2, 0.25) * soft(rng, cell, 5, 0.22) * soft(rng, cell, 16, 0.2)
     return level * cell.dome * dotted * (1 - 0.5 * cell.nuclear)
 
 
