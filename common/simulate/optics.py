@@ -9,21 +9,24 @@ import numpy.typing as npt
 from common.simulate.difficulty import Conditions
 from common.simulate.structures import Plane, blur
 
-PIXELS_TOP = 0.999
 BRIGHT = (
     (1.15, 0.85, 1.7),  # microtubules
     (0.63, 0.60, 1.2),  # protein
     (0.90, 0.80, 1.05),  # nucleus
     (0.80, 0.75, 1.6),  # reticulum
 )
-"""Level of a channel's brightest pixels, as a share of full scale: median, log spread and most. Beyond 1
-they saturate, as up to 1 % of the pixels of real fields do."""
+"""Level of a channel's 99.9 % quantile, as a share of full scale: median, log spread and most, so that 512 px
+pictures have the grey levels of public ones. Beyond 1 pixels saturate, as up to 1 % of real fields do."""
 FAINTEST = 0.8
 """Light that is driven to that level at most: fields that show nothing stay dark."""
 DARK = (0.008, 0.03)
-"""Black level, as a share of full scale: what microscopists subtract so that the background is 0."""
+"""Black level, as a share of full scale, subtracted so that the background is 0: by the exact zeros."""
 FIELD_ZOOM = 4
 """Photons are counted in 2048 px pictures; the pixels of smaller ones are sums of theirs."""
+PHOTON_SPREAD = 0.6
+"""Log spread of the photons of a pixel at full scale: 110 to 1,600 over the channels of five public fields."""
+HAZE = (0.04, 0.12)
+"""The share of light that a confocal microscope spreads over about 6 um. By eye, and by the exact zeros."""
 
 
 def photograph(
@@ -50,17 +53,13 @@ def _expose(
 ) -> Plane:
     """One channel as shares of full scale, in [0, 1]."""
     sharp = blur(plane, conditions.blur_px * rng.uniform(0.8, 1.2) * zoom)
-    light = sharp + np.float32(rng.uniform(0.04, 0.12)) * _haze(sharp, 20 * zoom)
+    light = sharp + np.float32(rng.uniform(*HAZE)) * _haze(sharp, 20 * zoom)
     median, spread, most = bright
-    top = max(float(np.quantile(light[::2, ::2], PIXELS_TOP)), FAINTEST)
+    top = max(float(np.quantile(light[::2, ::2], 0.999)), FAINTEST)
     light *= np.float32(min(median * rng.lognormal(0, spread), most) / top)
     photons = conditions.photons * rng.lognormal(0, PHOTON_SPREAD) * (FIELD_ZOOM / zoom) ** 2
     light += rng.standard_normal(light.shape, np.float32) * np.sqrt(light / np.float32(photons))
     return np.clip(light - np.float32(rng.uniform(*DARK)), 0, 1)
-
-
-PHOTON_SPREAD = 0.6
-"""Log spread of the photons of a pixel at full scale: 110 to 1,600 over the channels of five public fields."""
 
 
 def _haze(plane: Plane, sigma_px: float) -> Plane:

@@ -45,7 +45,7 @@ def nucleoli(rng: Draw, cell: Cell, protein: Draw) -> Light:
 def fibrillar_centres(rng: Draw, cell: Cell, protein: Draw) -> Light:
     """Put tiny spots inside nucleoli, one to three in each."""
     places = pick(rng, cell.nucleoli > 0.7, int(rng.integers(2, 7)))
-    spots = dots(places, rng.uniform(0.7, 1.3, len(places)), 1.0 * cell.zoom, cell.mask.shape)
+    spots = dots(places, rng.uniform(0.7, 1.3, len(places)), cell.zoom, cell.mask.shape)
     return Light(
         spots,
         0.15 * cell.nucleoli

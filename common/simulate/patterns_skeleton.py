@@ -26,11 +26,8 @@ def intermediate_filaments(rng: Draw, cell: Cell, protein: Draw) -> Light:
 def actin(rng: Draw, cell: Cell, protein: Draw) -> Light:
     """Draw straight stress fibres along one axis over a haze, and the cortex with bright ruffles."""
     starts = pick(rng, cell.mask, 50)
-    headings = (
-        cell.axis
-        + rng.normal(0, protein.uniform(0.05, 0.4), len(starts))
-        + np.pi * rng.integers(0, 2, len(starts))
-    )
+    headings = rng.normal(cell.axis, protein.uniform(0.05, 0.4), len(starts))
+    headings += rng.choice([0, np.pi], len(starts))
     straight = walks(rng, starts, headings, Gait(1.6 * cell.radius, 0.008), cell.mask, cell.zoom)
     fibres = 0.6 * thicken(straight, 0.6 * cell.zoom) * soft(rng, cell, 16, 0.4)
     ruffles = edge(cell, 1.8) * np.clip(0.5 * soft(rng, cell, 14, 0.9), 0.1, 1.5)

@@ -81,7 +81,7 @@ def walks(
 ) -> Plane:
     """(H, W) persistent random walks, drawn as counts of pixels of length.
 
-    A walk that meets the border of ``allowed`` turns and follows it. A walk draws the same numbers at every zoom.
+    A walk that meets the border of ``allowed`` turns and follows it, for a while.
 
     Args:
         starts: (n, 2) y, x; those off ``allowed`` are left out.
