@@ -30,10 +30,12 @@ def flood(
     rim = np.flatnonzero(_rim(labels > 0))
     owners = labels.ravel()[rim]
     if level:
-        np.maximum(labels, _owned(mask & (height >= level), rim, owners), out=labels)
+        owned = _owned(mask & (height >= level), rim, owners)
+        np.copyto(labels, owned, where=(labels == 0) & (owned > 0))
     owned = _owned(mask, rim, owners)
-    np.maximum(labels, owned, out=labels)
-    disputed = (owned < 0) & (labels == 0)
+    free = labels == 0
+    np.copyto(labels, owned, where=free & (owned > 0))
+    disputed = free & (owned < 0)
     if disputed.any():
         _flood_disputed(height, labels, disputed, lines)
     return labels
@@ -61,7 +63,7 @@ def _owned(region: np.ndarray, rim: np.ndarray, owners: np.ndarray) -> np.ndarra
     table[at] = owners
     table[at[table[at] != owners]] = -1
     table[0] = 0
-    return np.take(table, parts)
+    return np.take(table, np.asarray(parts, np.int32))
 
 
 def _flood_disputed(height: np.ndarray, labels: np.ndarray, disputed: np.ndarray, lines: bool) -> None:

@@ -22,16 +22,22 @@ def reduce(full: np.ndarray, factor: int) -> np.ndarray:
 
 
 def restore(
-    cells: np.ndarray, nuclei: np.ndarray, body: np.ndarray, core: np.ndarray, factor: int
+    cells: np.ndarray,
+    nuclei: np.ndarray,
+    refused: np.ndarray,
+    body: np.ndarray,
+    core: np.ndarray,
+    factor: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Enlarge labels; near outlines, full-size masks decide, and borders between cells become smooth.
+    """Enlarge labels; near outlines, full-size masks decide, and borders that the masks lack become smooth.
 
     Args:
-        cells: (h, w) uint16 of the reduced picture.
+        cells: (h, w) uint16 of a picture reduced by ``reduce``.
         nuclei: (h, w) bool, where a cell's nucleus is.
+        refused: (h, w) bool, no cell although the maps see one.
         body: (H, W) bool, where the full-size maps see cells.
         core: (H, W) bool, where they see nuclei.
-        factor: full-size pixels over the side of a reduced pixel.
+        factor: what the picture was reduced by.
 
     Returns:
         nuclei and cells, (H, W) uint16. A line of at least two zeros lies between cells.
@@ -40,7 +46,7 @@ def restore(
     code = IN_CELL * _inside(cells > 0) | IN_NUCLEUS * _inside(nuclei)
     code |= NEAR_NUCLEUS * cv2.dilate(nuclei.view(np.uint8), CROSS)
     place = _repeat(code, factor)[:height, :width]
-    labels = _enlarge(cells, factor)[:height, :width]
+    labels = _enlarge(cells, refused, factor)[:height, :width]
     labels = np.multiply(labels, body | ((place & IN_CELL) > 0))
     labels *= cv2.dilate(labels, CROSS) == cv2.erode(labels, CROSS)
     in_nucleus = (core & (place >= NEAR_NUCLEUS)) | ((place & IN_NUCLEUS) > 0)
@@ -56,16 +62,19 @@ def _repeat(small: np.ndarray, factor: int) -> np.ndarray:
     return small.repeat(factor, 1).repeat(factor, 0)
 
 
-def _enlarge(cells: np.ndarray, factor: int) -> np.ndarray:
-    """Enlarge (h, w) uint16 grown by a pixel; where cells meet, the largest soft mask wins a pixel."""
-    grown = cv2.dilate(cells, SQUARE)
-    np.copyto(grown, cells, where=cells > 0)
+def _enlarge(cells: np.ndarray, refused: np.ndarray, factor: int) -> np.ndarray:
+    """Enlarge (h, w) uint16 labels; where they meet each other or ``refused``, the largest soft mask wins.
+
+    Labels first grow by a pixel into what the maps leave empty: there, the full-size maps draw the outline.
+    """
+    grown = np.where((cells > 0) | refused, cells, cv2.dilate(cells, SQUARE))
+    empty = (grown == 0) & ~refused
     big = _repeat(grown, factor)
-    least = cv2.erode(np.where(grown > 0, grown, 65535).astype(np.uint16), SQUARE)
-    rows, columns = np.nonzero((cv2.dilate(grown, SQUARE) != least) & (grown > 0))
-    padded = cv2.copyMakeBorder(grown, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+    least = cv2.erode(np.where(empty, 65535, grown).astype(np.uint16), SQUARE)
+    rows, columns = np.nonzero((cv2.dilate(grown, SQUARE) != least) & ~empty)
+    padded = cv2.copyMakeBorder(np.where(empty, -1, grown).astype(np.int32), 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     around = np.stack([padded[rows + i, columns + j] for i in range(3) for j in range(3)], 1)
-    around = np.where(around == 0, around[:, 4:5], around)  # background takes no part
+    around = np.where(around < 0, around[:, 4:5], around)  # empty pixels take no part
     soft = (around[:, :, None] == around[:, None, :]).astype(np.float32) @ _spline(factor)
     winners = np.take_along_axis(around, soft.argmax(1), 1)
     squares = big.reshape(len(grown), factor, -1, factor)

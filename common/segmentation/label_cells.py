@@ -1,4 +1,4 @@
-"""From the maps of three-class networks to masks: the post-processing of HPA-Cell-Segmentation, 7 to 90 x faster.
+"""From the maps of three-class networks to masks: the post-processing of HPA-Cell-Segmentation.
 
 A network gives three maps of a picture: background, border, interior; one network for nuclei, one for cells.
 Seeds inside nuclei grow to nuclei, nuclei to cells over the interior, cells over their border. The algorithm and
@@ -17,7 +17,7 @@ from common.errors import DataError
 from common.params import Params
 from common.segmentation.flooding import flood
 from common.segmentation.full_size import reduce, restore
-from common.segmentation.label_maps import areas, drop_small, fill_labels, first_pixel_order, peel, split_parts
+from common.segmentation.label_maps import areas, by_first_pixel, drop_small, fill_labels, peel, split_parts
 
 MAX_CELLS = 65535
 PUBLISHED_PX_PER_UM = 12.5
@@ -25,6 +25,9 @@ PUBLISHED_PX_PER_UM = 12.5
 
 FAST_PX_PER_UM = PUBLISHED_PX_PER_UM / 4
 """Scale at which ``fast`` works: that of the networks, 512 px a field."""
+
+TOLERANCE = 1e-3
+"""Resizing a float map may leave [0, 1] by this much."""
 
 BODY_LEVEL = 128
 """Interior (of 255) above which most cells are apart: where ``flood`` looks for undisputed parts."""
@@ -113,9 +116,14 @@ def _label_fast(maps: Maps, scale: float, params: LabelCellsParams) -> tuple[np.
     small = Maps(**{name: reduce(full, factor) for name, full in vars(maps).items()})
     threshold = _cell_threshold(small.cell, params)
     kept, cells = _label(small, threshold, scale / factor, params)
-    body = _above(maps.cell, threshold) | _above(maps.cell_border, params.border_threshold)
+    refused = _body(small, threshold, params) & (cells == 0)
     core = _above(maps.nucleus, params.nucleus_threshold)
-    return restore(cells.astype(np.uint16), kept, body, core, factor)
+    return restore(cells.astype(np.uint16), kept, refused, _body(maps, threshold, params), core, factor)
+
+
+def _body(maps: Maps, threshold: float, params: LabelCellsParams) -> np.ndarray:
+    """Where the maps see the interior or border of cells, (H, W) bool."""
+    return _above(maps.cell, threshold) | _above(maps.cell_border, params.border_threshold)
 
 
 def _label(
@@ -133,12 +141,14 @@ def _label(
     if params.exclude_border:
         region &= ~_above(maps.cell_border, params.border_threshold)
     cells = drop_small(flood(maps.cell, nuclei, region, level=BODY_LEVEL), min_cell)
-    cells = cv2.morphologyEx(cells.astype(np.uint16), cv2.MORPH_CLOSE, _disc(params.closing_um * scale))
-    cells = _components(peel(cells), 4) if exact else fill_labels(cells)
+    closed = cv2.morphologyEx(cells.astype(np.uint16), cv2.MORPH_CLOSE, _disc(params.closing_um * scale))
+    cells = _components(peel(closed), 4) if exact else fill_labels(closed)
     reach = (cells > 0) | _above(maps.cell_border, params.border_threshold)
+    if params.exclude_border:
+        reach |= closed > 0  # else the peeled pixel parts cells from the border they should grow into
     cells = flood(np.maximum(maps.cell, int(255 * threshold)), cells, reach)
     cells = _components(peel(cells), 8) if exact else fill_labels(cells)
-    cells = first_pixel_order(drop_small(cells, min_cell))
+    cells = by_first_pixel(drop_small(cells, min_cell))
     _check_count(cells)
     return _large_parts((nuclei > 0) & (cells > 0), _pixels(params.min_nucleus_um2, scale), 8), cells
 
@@ -225,7 +235,7 @@ def _check(name: str, maps: np.ndarray) -> None:
         )
     if maps.dtype not in (np.uint8, np.float32):
         raise DataError(f"the {name} maps are {maps.dtype}, expected uint8 (0..255) or float32 in [0, 1]")
-    if maps.dtype == np.float32 and not (maps.min() >= 0 and maps.max() <= 1):
+    if maps.dtype == np.float32 and not (maps.min() >= -TOLERANCE and maps.max() <= 1 + TOLERANCE):
         raise DataError(
             f"the {name} maps span [{maps.min():.3g}, {maps.max():.3g}], expected probabilities in [0, 1] "
             "without NaN; apply softmax to the network's output"
@@ -233,4 +243,5 @@ def _check(name: str, maps: np.ndarray) -> None:
 
 
 def _to_uint8(plane: np.ndarray) -> np.ndarray:
+    plane = np.ascontiguousarray(plane)
     return cv2.convertScaleAbs(plane, alpha=255) if plane.dtype == np.float32 else plane

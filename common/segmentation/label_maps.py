@@ -32,6 +32,17 @@ def drop_small(labels: np.ndarray, min_area: float) -> np.ndarray:
     return np.take(np.where(kept, np.cumsum(kept), 0).astype(np.int32), labels)
 
 
+def by_first_pixel(labels: np.ndarray) -> np.ndarray:
+    """Number the labels of (H, W) 1..n by their first pixel, row by row; int32."""
+    flat = labels.ravel()
+    starts = np.append(0, np.flatnonzero(flat[1:] != flat[:-1]) + 1)
+    present, first = np.unique(flat[starts], return_index=True)
+    order = present[np.argsort(first)]
+    table = np.zeros(int(present[-1]) + 1, np.int32)
+    table[order[order > 0]] = np.arange(1, np.count_nonzero(order) + 1)
+    return np.take(table, labels)
+
+
 def in_raster_order(nuclei: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Number cells 1..n by their first pixel, row by row, and nuclei alike; drop cells without a nucleus.
 
@@ -43,25 +54,8 @@ def in_raster_order(nuclei: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, 
         nuclei and cells, int32.
     """
     with_nucleus = np.bincount(nuclei.ravel(), minlength=int(cells.max(initial=0)) + 1) > 0
-    first = []
-    for label, box in enumerate(ndimage.find_objects(cells), 1):
-        if box is not None and with_nucleus[label]:
-            column = box[1].start + int((cells[box][0] == label).argmax())
-            first.append((box[0].start, column, label))
-    new = np.zeros(len(with_nucleus), np.int32)
-    new[[label for *_, label in sorted(first)]] = np.arange(1, len(first) + 1)
-    return new[nuclei], new[cells]
-
-
-def first_pixel_order(labels: np.ndarray) -> np.ndarray:
-    """Number the labels of (H, W) 1..n by their first pixel, row by row; int32."""
-    flat = labels.ravel()
-    starts = np.append(0, np.flatnonzero(flat[1:] != flat[:-1]) + 1)
-    present, first = np.unique(flat[starts], return_index=True)
-    order = present[np.argsort(first)]
-    table = np.zeros(int(present[-1]) + 1, np.int32)
-    table[order[order > 0]] = np.arange(1, np.count_nonzero(order) + 1)
-    return np.take(table, labels)
+    ordered = by_first_pixel(np.where(with_nucleus[cells], cells, 0))
+    return np.where(nuclei > 0, ordered, 0), ordered
 
 
 def split_parts(labels: np.ndarray) -> np.ndarray:
