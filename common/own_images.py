@@ -130,11 +130,18 @@ def house_folder(folder: Path, own: OwnParams, scratch: Path | None = None) -> I
         return
     images = find_own(folder, own)
     if own.absent:
-        print(f"{', '.join(own.absent)}: declared absent, planes of zeros stand for it", file=sys.stderr)
+        print(f"{', '.join(own.absent)}: declared absent, {_meaning(own.absent)}", file=sys.stderr)
     with tempfile.TemporaryDirectory(dir=scratch) as converted:
         faults = pmap(partial(_convert, own=own, out=Path(converted)), images, "conversions")
         fail_together([fault for fault in faults if fault], folder, "mend or remove these images")
         yield Path(converted)
+
+
+def _meaning(absent: list[str]) -> str:
+    zeros = "planes of zeros stand for it"
+    if len(absent) < 2:
+        return zeros
+    return f"{zeros}; without both, `classical` sees cells no larger than their nuclei: use masks of another tool"
 
 
 def find_own(folder: Path, own: OwnParams) -> list[OwnImage]:

@@ -34,6 +34,10 @@ def read_stack(path: Path, channels: int) -> np.ndarray:
         DataError: the file cannot be read, or holds another number of channels, or pixels of another kind.
     """
     content = read_content(path)
+    if content.startswith(b"\xff\xd8"):
+        raise DataError(
+            f"{path}: is a JPG, which mixes its channels; export a TIFF or PNG, or a file a channel"
+        )
     try:
         stack = _tiff(content) if content.startswith((b"II", b"MM")) else _png(content)
     except DAMAGE:
@@ -67,8 +71,6 @@ def _tiff(content: bytes) -> np.ndarray | None:
 
 def _png(content: bytes) -> np.ndarray | None:
     pixels = decode(content)
-    if pixels is None or content.startswith(b"\xff\xd8"):  # a jpg mixes its colours
-        return None
-    if pixels.ndim == 2:
-        return pixels[None]
+    if pixels is None or pixels.ndim == 2:
+        return pixels if pixels is None else pixels[None]
     return np.moveaxis(pixels[..., [2, 1, 0, 3][: pixels.shape[2]]], -1, 0)
