@@ -5,10 +5,12 @@ import time
 from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from pydantic import Field
-from urllib3 import BaseHTTPResponse, PoolManager, Retry, Timeout
+from urllib3 import BaseHTTPResponse, PoolManager, Retry, Timeout, proxy_from_url
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
@@ -105,9 +107,9 @@ class Downloader:
         self._sleep = sleep or self._stopped.wait
         self._retries = params.retries
         self._pace = Pace(params.requests_per_second, now, self._sleep)
-        self._pool = PoolManager(
-            maxsize=params.connections, timeout=Timeout(connect=params.timeout_s, read=params.timeout_s)
-        )
+        timeout = Timeout(connect=params.timeout_s, read=params.timeout_s)
+        self._kind: dict[str, Any] = {"maxsize": params.connections, "timeout": timeout}
+        self._pools: dict[str, PoolManager] = {}
 
     def stop(self) -> None:
         """Make every ``fetch`` under way end soon; what it has is kept for the next run."""
@@ -166,7 +168,7 @@ class Downloader:
         headers = {"User-Agent": "hpa-arena", "Accept-Encoding": "identity"}
         if validator:
             headers |= {"Range": f"bytes={have}-", "If-Range": validator}
-        response = self._pool.request(
+        response = self._pool(url).request(
             "GET", url, headers=headers, preload_content=False, decode_content=False, retries=REDIRECTS_ONLY
         )
         try:
@@ -180,6 +182,14 @@ class Downloader:
             response.release_conn()
         finally:
             response.close()
+
+    def _pool(self, url: str) -> PoolManager:
+        """The connections to the server of ``url``, through a proxy where the environment names one."""
+        parts = urlsplit(url)
+        proxy = "" if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme, "")
+        if proxy not in self._pools:
+            self._pools[proxy] = proxy_from_url(proxy, **self._kind) if proxy else PoolManager(**self._kind)
+        return self._pools[proxy]
 
     def _write(self, response: BaseHTTPResponse, part: Path, have: int) -> None:
         with part.open("r+b" if have else "wb") as file:

@@ -123,8 +123,11 @@ def choose_images(
             lists all.
     """
     said: list[str] = []
-    rows = table[table["in_trainset"].str.lower() == "false"]
-    said.append(f"{len(table)} rows, {len(table) - len(rows)} of them in the competition's training set")
+    once = table.drop_duplicates()
+    rows = once[once["in_trainset"].str.lower() == "false"]
+    repeated = f" and {len(table) - len(once)} that repeat another" if len(once) < len(table) else ""
+    known = f"{len(once) - len(rows)} of them in the competition's training set"
+    said.append(f"{len(table)} rows, {known}{repeated}")
     labels = rows["Label"].map(_classes)
     said += _unmapped(rows["Label"], labels)
     rows, labels = rows[labels.map(bool)], labels[labels.map(bool)]

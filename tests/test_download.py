@@ -18,7 +18,8 @@ CONTENT = bytes(range(256)) * 2000
 
 
 @pytest.fixture
-def atlas() -> Iterator[Atlas]:
+def atlas(monkeypatch: pytest.MonkeyPatch) -> Iterator[Atlas]:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
     with running_atlas() as atlas:
         atlas.files["/f"] = CONTENT
         yield atlas
@@ -160,6 +161,17 @@ def test_no_server_at_all_ends_the_work(tmp_path: Path) -> None:
         address = atlas.address
     with pytest.raises(MachineError, match=r"no answer .*kept: run again when the network is back"):
         downloader(Clock(), retries=2).fetch(f"{address}/f", tmp_path / "part", take_bytes)
+
+
+def test_a_proxy_of_the_environment_is_used(
+    atlas: Atlas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", atlas.address)
+    atlas.files["http://atlas.example/f"] = b"through the proxy"
+    part = tmp_path / "part"
+    assert downloader(Clock()).fetch("http://atlas.example/f", part, take_bytes) == b"through the proxy"
 
 
 def test_redirects_are_followed(atlas: Atlas, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ Draw = Callable[[int], np.ndarray]
 @pytest.fixture(autouse=True)
 def serial(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HPA_PARALLEL", "serial")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.chdir(tmp_path)
 
 

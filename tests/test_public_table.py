@@ -124,6 +124,12 @@ def test_more_images_add_to_fewer_whatever_the_order_of_the_table(tmp_path: Path
     assert max(int(i.split("_")[0]) for i in few) > 30, "they are spread over the table"
 
 
+def test_a_row_that_repeats_another_is_taken_once(tmp_path: Path) -> None:
+    images, said = choose(tmp_path, row("a"), row("b"), row("a"))
+    assert list(images) == ["a", "b"]
+    assert "3 rows, 0 of them in the competition's training set and 1 that repeat another" in said
+
+
 def test_all_faults_of_wanted_rows_are_listed(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="4 faults; mend these rows") as caught:
         choose(
@@ -132,7 +138,7 @@ def test_all_faults_of_wanted_rows_are_listed(tmp_path: Path) -> None:
             ("ftp://atlas.example/1/x", "Nucleoli", "U-2 OS", "False"),
             row("a b"),
             row("..x"),
-            row("good"),
+            row("good", "Cytosol"),
             ("nowhere", "Nucleoli", "no such line", "False"),  # is not wanted
         )
     for expected in (
