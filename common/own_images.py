@@ -171,7 +171,7 @@ def find_own(folder: Path, own: OwnParams) -> list[OwnImage]:
 
 
 def _name(own: OwnParams) -> re.Pattern[str]:
-    words = "|".join(re.escape(word) for word in sorted(own.word_of.values(), key=len, reverse=True))
+    words = "|".join(re.escape(word) for word in own.word_of.values())
     kinds = {"{id}": "(?P<id>[^/]+)", "{channel}": f"(?P<channel>{words})", "*": "[^/]*"}
     return re.compile("".join(kinds.get(part, re.escape(part)) for part in _parts(own.pattern)))
 

@@ -24,6 +24,8 @@ class Atlas(ThreadingHTTPServer):
         self.faults: dict[str, list[int | str]] = {}
         self.headers: dict[str, str] = {}
         self.ranges = True
+        self.weak = False
+        """Whether ETags are weak: of equal meaning, not of equal bytes."""
         self.versions: Counter[str] = Counter()
         self.requests: list[tuple[str, str]] = []
         """Path and Range header of each request."""
@@ -65,6 +67,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send_file(self, content: bytes, wanted: str, fault: str | None) -> None:
         tag = f'"{self.server.versions[self.path]}-{len(content)}"'
+        tag = f"W/{tag}" if self.server.weak else tag
         start, status = 0, 200
         if wanted and self.server.ranges and self.headers.get("If-Range") == tag:
             start, status = int(wanted.removeprefix("bytes=").rstrip("-")), 206

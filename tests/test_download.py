@@ -72,6 +72,12 @@ def test_a_server_without_ranges_sends_it_anew(atlas: Atlas, tmp_path: Path) -> 
     assert fetch(atlas, tmp_path / "part") == CONTENT
 
 
+def test_a_weak_tag_names_no_bytes(atlas: Atlas, tmp_path: Path) -> None:
+    atlas.weak, atlas.faults["/f"] = True, ["drop"]
+    assert fetch(atlas, tmp_path / "part") == CONTENT
+    assert [wanted for _, wanted in atlas.requests] == ["", ""]
+
+
 def test_another_version_of_the_file_is_not_joined_to_the_half_of_the_old_one(
     atlas: Atlas, tmp_path: Path
 ) -> None:

@@ -45,14 +45,21 @@ def test_channel_files_are_found_by_their_words(tmp_path: Path, draw_image: Draw
     words = {"microtubules": "ch[1]", "protein": "GFP", "nucleus": "DAPI", "reticulum": "GFP2"}
     (tmp_path / "plate 1").mkdir()
     for word, plane in zip(words.values(), image, strict=True):
-        cv2.imwrite(str(tmp_path / f"plate 1/x.{word}_well-A1.tif"), plane)
-    (tmp_path / "plate 1/x.BRIGHT_well-A1.tif").write_bytes(b"is no channel of ours")
-    (tmp_path / "plate 1/._x.GFP_well-A1.tif").write_bytes(b"what macOS leaves on foreign disks")
-    own = declared("plate */x.{channel}_well-{id}.tif", ",".join(f"{c}={w}" for c, w in words.items()))
+        cv2.imwrite(str(tmp_path / f"plate 1/x[1].{word}_well-A1.tif"), plane)
+    (tmp_path / "plate 1/x[1].BRIGHT_well-A1.tif").write_bytes(b"is no channel of ours")
+    own = declared("plate */x[1].{channel}_well-{id}.tif", ",".join(f"{c}={w}" for c, w in words.items()))
     images = read_all(tmp_path, own)
     assert list(images) == ["A1"]
     assert images["A1"].dtype == depth
     np.testing.assert_array_equal(images["A1"], image)
+
+
+def test_files_that_are_no_pictures_are_passed_over(tmp_path: Path, draw_image: Draw) -> None:
+    for color in COLORS:
+        cv2.imwrite(str(tmp_path / f"a-{color}.png"), draw_image(0)[0])
+    (tmp_path / "a-red.txt").write_text("notes")
+    (tmp_path / "._a-red.png").write_bytes(b"what macOS leaves on foreign disks")
+    assert list(read_all(tmp_path, declared("{id}-{channel}.*", ""))) == ["a"]
 
 
 STACKS: dict[str, Callable[[Path, np.ndarray], object]] = {
@@ -201,6 +208,15 @@ def test_no_beginning_of_a_stack_passes_for_another_picture(tmp_path: Path, draw
             except DataError:
                 continue
             np.testing.assert_array_equal(read, image, err_msg=f"{kind}, {length} bytes")
+
+
+def test_a_header_without_rows_is_damage(tmp_path: Path, draw_image: Draw) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, draw_image(0), metadata=None, photometric="minisblack", planarconfig="separate")
+    with tifffile.TiffFile(path, mode="r+") as tiff:
+        tiff.pages.first.tags["ImageLength"].overwrite(0)
+    with pytest.raises(DataError, match=r"a.tif: is truncated or damaged"):
+        read_all(tmp_path, declared("{id}.tif", ""))
 
 
 def test_channels_of_different_size_are_named(
