@@ -177,7 +177,9 @@ def _name(own: OwnParams) -> re.Pattern[str]:
 
 
 def _glob(pattern: str) -> str:
-    return "".join("*" if part in ("{id}", "{channel}", "*") else escape(part) for part in _parts(pattern))
+    kinds = {"{id}": "*", "{channel}": "*", "*": "*"}
+    wild = "".join(kinds.get(part, escape(part)) for part in _parts(pattern))
+    return re.sub(r"\*+", "*", wild)  # two stars would mean folders at any depth
 
 
 def _parts(pattern: str) -> list[str]:

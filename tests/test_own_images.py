@@ -54,6 +54,13 @@ def test_channel_files_are_found_by_their_words(tmp_path: Path, draw_image: Draw
     np.testing.assert_array_equal(images["A1"], image)
 
 
+def test_stars_may_stand_beside_what_is_named(tmp_path: Path, draw_image: Draw) -> None:
+    for color, plane in zip(COLORS, draw_image(0), strict=True):
+        cv2.imwrite(str(tmp_path / f"run7-A01{color}-2021.png"), plane)
+    images = read_all(tmp_path, declared("**-{id}{channel}*.png", ""))
+    np.testing.assert_array_equal(images["A01"], draw_image(0))
+
+
 def test_files_that_are_no_pictures_are_passed_over(tmp_path: Path, draw_image: Draw) -> None:
     for color in COLORS:
         cv2.imwrite(str(tmp_path / f"a-{color}.png"), draw_image(0)[0])
