@@ -22,6 +22,17 @@ from common.errors import MachineError, UserError
 NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 NO_PATH = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.ENAMETOOLONG)
 
+Pattern = Annotated[
+    str, typer.Option(help="How your files are named, like {id}_{channel}.tif, or {id}.tif for stacks.")
+]
+Channels = Annotated[
+    str,
+    typer.Option(
+        help="With --pattern: each channel's word in file names (nucleus=DAPI,protein=GFP,microtubules=Tub,"
+        "reticulum=absent), or the order in a stack (nucleus,protein,unused,microtubules,reticulum=absent)."
+    ),
+]
+
 
 def run_stage(main: Callable[..., None]) -> None:
     """Run ``main`` as a DVC stage's command line: each parameter is an option, ``--out`` for ``out``."""

@@ -105,14 +105,11 @@ def read_channel(path: Path, color: str) -> np.ndarray:
         DataError: the file is absent, empty, truncated, no picture, of several pages, in colour, or of another
             depth than 8 or 16 bit.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); check the file and its rights") from None
+    content = read_content(path)
     jpg = path.suffix.lower() in (".jpg", ".jpeg")
-    pixels = _decode(content)
+    pixels = decode(content)
     if pixels is None or (jpg and not content.rstrip(b"\0").endswith(b"\xff\xd9")):
-        raise DataError(f"{path}: {_why_unreadable(content)}; fetch or export the file again")
+        raise DataError(f"{path}: {why_unreadable(content)}; fetch or export the file again")
     if path.suffix.lower() in (".tif", ".tiff") and (pages := cv2.imcount(str(path))) != 1:
         raise DataError(f"{path}: holds {pages} pages, expected one; export one channel a file")
     if pixels.ndim == 3:
@@ -126,7 +123,20 @@ def read_channel(path: Path, color: str) -> np.ndarray:
     return pixels
 
 
-def _decode(content: bytes) -> np.ndarray | None:
+def read_content(path: Path) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        DataError: it is absent, or may not be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); check the file and its rights") from None
+
+
+def decode(content: bytes) -> np.ndarray | None:
+    """The first picture in ``content`` as OpenCV has it, (H, W) or (H, W, planes) B, G, R; nothing for no picture."""
     if not content:
         return None
     try:
@@ -135,7 +145,8 @@ def _decode(content: bytes) -> np.ndarray | None:
         return None
 
 
-def _why_unreadable(content: bytes) -> str:
+def why_unreadable(content: bytes) -> str:
+    """Say what ``content`` is, where it is no picture."""
     if not content:
         return "is empty (0 bytes), expected a picture"
     if content.lstrip()[:1] == b"<":

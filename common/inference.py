@@ -86,7 +86,7 @@ def predict_folder(folder: Path, out: Path, systems: list[System], params: Path 
     """
     with tempfile.TemporaryDirectory() as scratch:
         data = Path(scratch)
-        images = ingest(folder_entries(folder), "folder", data / "images", link=True)
+        images = ingest(folder_entries(folder), "folder", data / "images", "link")
         fields = fields_of(images, data / "images")
         masks = out / "masks"
         cells, empty = segment_to(fields, masks, load_section(SegmentParams, params, "segment"))

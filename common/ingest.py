@@ -20,6 +20,8 @@ from common.parallel import pmap
 from common.truth import COLUMNS as TRUTH_COLUMNS
 
 Split = Literal["train", "test"]
+Take = Literal["copy", "link", "move"]
+"""What becomes of a source's files."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Entry:
     labels: tuple[int, ...] = ()
     sample_id: str = ""
     cell_line: str = ""
+    source: str = ""
+    """Where it is not that of the others."""
 
 
 def competition_entries(competition: Competition) -> list[Entry]:
@@ -55,14 +59,14 @@ def folder_entries(folder: Path) -> list[Entry]:
     return [Entry(field, "test", sample_id=field.image_id) for field in fields]
 
 
-def ingest(entries: list[Entry], source: str, out: Path, link: bool = False) -> pd.DataFrame:
-    """Open every image, copy (or ``link``) its files to ``out/pixels`` and write ``out/images.parquet``.
+def ingest(entries: list[Entry], source: str, out: Path, take: Take = "copy") -> pd.DataFrame:
+    """Open every image, ``take`` its files to ``out/pixels`` and write ``out/images.parquet``.
 
     Raises:
         DataError: files that cannot be used; all of them are listed.
     """
     (out / "pixels").mkdir(parents=True)
-    records = list(pmap(partial(_ingest_one, source=source, out=out, link=link), entries, "images"))
+    records = list(pmap(partial(_ingest_one, source=source, out=out, take=take), entries, "images"))
     fail_together([r for r in records if isinstance(r, str)], source, "mend or remove these images")
     rows = [record for record in records if isinstance(record, dict)]
     hashes = np.array([row.pop("hashes") for row in rows], dtype=np.uint64).reshape(-1, 3)
@@ -73,18 +77,17 @@ def ingest(entries: list[Entry], source: str, out: Path, link: bool = False) -> 
     return table
 
 
-def _ingest_one(entry: Entry, source: str, out: Path, link: bool) -> dict[str, Any] | str:
+def _ingest_one(entry: Entry, source: str, out: Path, take: Take) -> dict[str, Any] | str:
     """The row of one image, or a sentence on what is wrong with it."""
     try:
         image = read_image(entry.field)
     except DataError as error:
         return str(error)
     for path in entry.field.paths:
-        copy = out / "pixels" / path.name
-        copy.symlink_to(path.resolve()) if link else shutil.copyfile(path, copy)
+        _take(path, out / "pixels" / path.name, take)
     return {
         "image_id": entry.field.image_id,
-        "source": source,
+        "source": entry.source or source,
         **{color: f"pixels/{path.name}" for color, path in zip(COLORS, entry.field.paths, strict=True)},
         "height": image.shape[1],
         "width": image.shape[2],
@@ -95,6 +98,15 @@ def _ingest_one(entry: Entry, source: str, out: Path, link: bool) -> dict[str, A
         "split": entry.split,
         "hashes": perceptual_hash(image),
     }
+
+
+def _take(path: Path, copy: Path, take: Take) -> None:
+    if take == "link":
+        copy.symlink_to(path.resolve())
+    elif take == "move":
+        shutil.move(path, copy)
+    else:
+        shutil.copyfile(path, copy)
 
 
 def write_truth(competition: Competition, out: Path) -> None:

@@ -1,6 +1,7 @@
 """Where images come from: the simulator, a competition folder, or a folder of one's own."""
 
 import tempfile
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -9,9 +10,12 @@ import pandas as pd
 
 from common.competition import read_competition
 from common.errors import fail_together
-from common.ingest import competition_entries, folder_entries, ingest, write_no_truth, write_truth
+from common.ingest import Entry, competition_entries, folder_entries, ingest, write_no_truth, write_truth
+from common.own_images import OwnParams, house_folder
 from common.parallel import pmap
 from common.params import Params
+from common.public_hpa import public_entries
+from common.public_table import PublicParams
 from common.simulate.folder import write_competition_folder
 from common.simulate.samples import SimulateParams
 
@@ -19,10 +23,12 @@ from common.simulate.samples import SimulateParams
 class ImagesParams(Params):
     """The section ``images`` of params.yaml."""
 
-    source: Literal["simulate", "kaggle", "folder"]
+    source: Literal["simulate", "kaggle", "kaggle+public_hpa", "public_hpa", "folder"]
     folder: str
-    """Of the sources kaggle and folder."""
+    """Of all sources but simulate."""
     simulate: SimulateParams
+    own: OwnParams = OwnParams()
+    public_hpa: PublicParams = PublicParams()
 
 
 def collect(params: ImagesParams, images: Path, truth: Path) -> pd.DataFrame:
@@ -33,18 +39,36 @@ def collect(params: ImagesParams, images: Path, truth: Path) -> pd.DataFrame:
     """
     if params.source == "folder":
         write_no_truth(truth)
-        return ingest(folder_entries(Path(params.folder)), "folder", images)
-    if params.source == "kaggle":
-        return collect_competition(Path(params.folder), "kaggle", images, truth)
+        return collect_folder(Path(params.folder), params.own, images)
+    if params.source == "public_hpa":
+        write_no_truth(truth)
+        return ingest(public_entries(params.public_hpa, Path(params.folder)), "public_hpa", images)
+    if params.source in ("kaggle", "kaggle+public_hpa"):
+        more = public_entries(params.public_hpa, Path(params.folder)) if "+" in params.source else []
+        return collect_competition(Path(params.folder), "kaggle", images, truth, more)
     with tempfile.TemporaryDirectory() as folder:
         write_competition_folder(Path(folder), params.simulate, partial(pmap, what="simulated fields"))
         return collect_competition(Path(folder), "simulate", images, truth)
 
 
-def collect_competition(folder: Path, source: str, images: Path, truth: Path) -> pd.DataFrame:
-    """Write the folders ``images`` and ``truth`` from a folder in the competition's shape."""
+def collect_folder(folder: Path, own: OwnParams, images: Path) -> pd.DataFrame:
+    """Write the folder ``images`` from files of one's own."""
+    images.mkdir(parents=True)
+    with house_folder(folder, own, images) as found:
+        return ingest(folder_entries(found), "folder", images, "copy" if found == folder else "move")
+
+
+def collect_competition(
+    folder: Path, source: str, images: Path, truth: Path, more: Sequence[Entry] = ()
+) -> pd.DataFrame:
+    """Write the folders ``images`` and ``truth`` from a folder in the competition's shape, and ``more`` images."""
     competition = read_competition(folder)
     fail_together(competition.faults, folder, "mend them, then run again (hpa check lists them too)")
-    table = ingest(competition_entries(competition), source, images)
+    entries = competition_entries(competition)
+    twice = {e.field.image_id for e in entries} & {e.field.image_id for e in more}
+    fail_together(
+        [f"{i}: is an image of {source} and of the others" for i in sorted(twice)], folder, "rename"
+    )
+    table = ingest([*entries, *more], source, images)
     write_truth(competition, truth)
     return table

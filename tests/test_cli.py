@@ -1,6 +1,7 @@
 """``hpa`` and the stages as commands: they answer at once, and say what is wrong in one line."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
+from common.classes import CHANNELS, COLORS
 from tests.running import ROOT, run_in
 
 HPA = ("python", "-m", "common.cli.app")
@@ -88,6 +90,21 @@ def test_segment_writes_masks_and_their_table(simulated: Path, tmp_path: Path) -
     for image_id in cells["image_id"].unique():
         assert (tmp_path / f"out/{image_id}_cell.png").is_file()
         assert (tmp_path / f"out/{image_id}_nucleus.png").is_file()
+
+
+def test_images_of_any_name_are_segmented_alike(simulated: Path, tmp_path: Path) -> None:
+    words = dict(zip(COLORS, ("tub", "gfp", "dapi", "er"), strict=True))
+    for path in (simulated / "train").glob("*.png"):
+        image_id, color = path.stem.split("_")
+        (tmp_path / "own" / image_id).mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, tmp_path / f"own/{image_id}/{words[color]}.png")
+    channels = ",".join(f"{c}={w}" for c, w in zip(CHANNELS, words.values(), strict=True))
+    declared = ("--pattern", "{id}/{channel}.png", "--channels", channels)
+    assert "3 images" in run_in(ROOT, *HPA, "check", str(tmp_path / "own"), *declared).stdout
+    run_in(ROOT, *HPA, "segment", str(tmp_path / "own"), str(tmp_path / "a"), *declared)
+    run_in(ROOT, *HPA, "segment", str(simulated / "train"), str(tmp_path / "b"))
+    ours, theirs = (pd.read_parquet(tmp_path / out / "cells.parquet") for out in "ab")
+    pd.testing.assert_frame_equal(ours, theirs)
 
 
 def test_segment_names_the_segmenters_there_are(simulated: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from common.competition import read_competition
 from common.errors import DataError
 from common.image_table import fields_of, read_images
 from common.images import Field, read_image
-from common.ingest import competition_entries, folder_entries, ingest, write_no_truth, write_truth
+from common.ingest import Take, competition_entries, folder_entries, ingest, write_no_truth, write_truth
 from common.truth import read_truth
 
 
@@ -35,14 +35,18 @@ def test_the_images_table_says_what_the_folder_said(competition_folder: Path, tm
     assert set(zip(table["height"], table["width"], table["bit_depth"], strict=True)) == {(32, 32, 8)}
 
 
-@pytest.mark.parametrize("link", [False, True])
-def test_pixels_are_taken_over_unchanged(competition_folder: Path, tmp_path: Path, link: bool) -> None:
+@pytest.mark.parametrize("take", ["copy", "link", "move"])
+def test_pixels_are_taken_over_unchanged(competition_folder: Path, tmp_path: Path, take: Take) -> None:
     competition = read_competition(competition_folder)
-    table = ingest(competition_entries(competition), "kaggle", tmp_path / "out", link)
-    for ours, theirs in zip(fields_of(table, tmp_path / "out"), competition.train, strict=False):
-        assert [path.is_symlink() for path in ours.paths] == [link] * 4
+    before = [read_image(field) for field in competition.train]
+    table = ingest(competition_entries(competition), "kaggle", tmp_path / "out", take)
+    for ours, pixels, theirs in zip(
+        fields_of(table, tmp_path / "out"), before, competition.train, strict=False
+    ):
+        assert [path.is_symlink() for path in ours.paths] == [take == "link"] * 4
+        assert [path.exists() for path in theirs.paths] == [take != "move"] * 4
         assert [path.parent for path in ours.paths] == [tmp_path / "out/pixels"] * 4
-        np.testing.assert_array_equal(read_image(ours), read_image(theirs))
+        np.testing.assert_array_equal(read_image(ours), pixels)
 
 
 def test_a_copy_of_an_image_joins_its_duplicate_group_across_the_parts(

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from common.commands import Channels, Pattern
+
 if TYPE_CHECKING:
     from common.inference import Predicted
 
@@ -19,6 +21,8 @@ def main(
     params: Annotated[
         Path | None, typer.Option(help="A params.yaml with the sections `segment` and `crops`.")
     ] = None,
+    pattern: Pattern = "",
+    channels: Channels = "",
 ) -> None:
     """Predict 19 locations for every cell of a folder of images, with pictures and a submission."""
     from common.errors import DataError, ParamsError
@@ -27,10 +31,12 @@ def main(
         raise ParamsError("give either --recipe approach/recipe or --blend")
 
     from common.inference import PARAMS, all_systems, find_system, predict_folder
+    from common.own_images import declared, house_folder
     from common.segmentation.segmenters import empty_sentence
 
     systems = all_systems() if blend else [find_system(recipe)]
-    found = predict_folder(folder, out, systems, params or PARAMS)
+    with house_folder(folder, declared(pattern, channels)) as images:
+        found = predict_folder(images, out, systems, params or PARAMS)
     for line in summary(found):
         print(line)
     print(

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from common.commands import Channels, Pattern
+
 
 def main(
     folder: Annotated[
@@ -16,21 +18,25 @@ def main(
     ] = "classical",
     masks: Annotated[Path | None, typer.Option(help="Where precomputed masks lie, if not in FOLDER.")] = None,
     params: Annotated[Path | None, typer.Option(help="A params.yaml with a section `segment`.")] = None,
+    pattern: Pattern = "",
+    channels: Channels = "",
 ) -> None:
     """Find the cells and nuclei of every image."""
     from common.errors import DataError, ParamsError, fail_together
     from common.images import find_fields
     from common.inference import PARAMS, segment_to
+    from common.own_images import declared, house_folder
     from common.params import load_section
     from common.segmentation.segmenters import SEGMENTERS, SegmentParams, empty_sentence
 
     if segmenter not in SEGMENTERS:
         raise ParamsError(f"--segmenter {segmenter}: no such segmenter; known: {', '.join(SEGMENTERS)}")
-    fields, faults = find_fields(folder)
-    fail_together(faults, folder, "mend the files")
     given = load_section(SegmentParams, params or PARAMS, "segment")
     chosen = given.model_copy(update={"segmenter": segmenter, "masks": str(masks or folder)})
-    cells, empty = segment_to(fields, out, chosen)
+    with house_folder(folder, declared(pattern, channels)) as images:
+        fields, faults = find_fields(images)
+        fail_together(faults, folder, "mend the files")
+        cells, empty = segment_to(fields, out, chosen)
     print(f"{out}: {len(cells)} cells in {len(fields)} images")
     if empty:
         raise DataError(
