@@ -88,7 +88,7 @@ def near_pairs(hashes: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _pairs_by_key(keys: np.ndarray, limit: int) -> Iterator[np.ndarray]:
-    """Yield (2, n) the indices of pairs whose keys differ in at most ``limit`` bits, each once, about BLOCK at a time."""
+    """Yield (2, n) the indices of pairs whose keys differ in at most ``limit`` bits, each once, in parts of BLOCK."""
     images = np.argsort(keys, kind="stable")
     keys = keys[images]
     counts = np.bincount(keys, minlength=2**KEY_BITS)
@@ -98,9 +98,8 @@ def _pairs_by_key(keys: np.ndarray, limit: int) -> Iterator[np.ndarray]:
         begin = starts[partner] if pattern else np.arange(1, len(keys) + 1)
         partners = np.where(keys <= partner, (starts + counts)[partner] - begin, 0)
         ends = partners.cumsum()
-        for part in np.split(
-            np.arange(len(keys)), np.searchsorted(ends, range(BLOCK, partners.sum(), BLOCK))
-        ):
+        cuts = np.searchsorted(ends, range(BLOCK, partners.sum(), BLOCK))
+        for part in np.split(np.arange(len(keys)), cuts):
             number = partners[part]
             left = np.repeat(part, number)
             within = np.arange(len(left)) - np.repeat(number.cumsum() - number, number)

@@ -48,7 +48,9 @@ class Spot:
 
     def mean(self, plane: np.ndarray) -> float:
         """Mean of (H, W) in the object, NaN where it has no pixel."""
-        count = np.count_nonzero(self.mask)  # a product and its sum take half the time of cv2.mean with a mask
+        count = np.count_nonzero(
+            self.mask
+        )  # a product and its sum take half the time of cv2.mean with a mask
         return cv2.sumElems(plane[self.box] * self.mask)[0] / count if count else np.nan
 
 
@@ -174,7 +176,7 @@ def sharpness(planes: np.ndarray, cells: np.ndarray, ids: pd.Series) -> np.ndarr
         count = np.bincount(labels, minlength=last + 1)[ids]
         found = []
         for plane in planes:
-            grey = cv2.resize(plane, size, interpolation=how).astype(np.float32)
+            grey = cv2.resize(plane.astype(np.float32), size, interpolation=how)  # 8 bit would round detail off
             detail = cv2.Laplacian(cv2.GaussianBlur(grey, (0, 0), 1.0), cv2.CV_32F)
             found.append((mean(detail**2) - mean(detail) ** 2) / mean(grey) ** 2)
     return np.stack(found)

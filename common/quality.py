@@ -5,7 +5,8 @@ Rules look at a whole cells table, because some compare a cell with the others o
 """
 
 from collections.abc import Callable
-from typing import Annotated, Literal
+from operator import itemgetter
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -42,8 +43,7 @@ def border_nucleus(cells: pd.DataFrame) -> pd.Series:
 
 def nucleus_missing(cells: pd.DataFrame) -> pd.Series:
     """No nucleus, or a black one (CroDoc). In an image without any nucleus mask nothing is known of them."""
-    known = cells.groupby("image_id")["nucleus_area_px"].transform("max") > 0
-    return known & ((cells["nucleus_area_px"] == 0) | (cells["nucleus_blue_mean"] == 0))
+    return (nucleus_area(cells) == 0) | (cells["nucleus_blue_mean"] == 0)
 
 
 def nucleus_cut(cells: pd.DataFrame) -> pd.Series:
@@ -77,6 +77,12 @@ def out_of_focus(cells: pd.DataFrame) -> pd.Series:
     return focus(cells) < BLURRED
 
 
+def nucleus_area(cells: pd.DataFrame) -> pd.Series:
+    """Pixels of the nucleus, NaN in an image without any nucleus mask."""
+    area = cells["nucleus_area_px"]
+    return area.where(area.groupby(cells["image_id"]).transform("max") > 0)
+
+
 def nucleus_free(cells: pd.DataFrame) -> pd.Series:
     """The lesser of both free shares of a nucleus, NaN without one."""
     return cells[["nucleus_free_rows", "nucleus_free_columns"]].min(axis=1)
@@ -85,6 +91,11 @@ def nucleus_free(cells: pd.DataFrame) -> pd.Series:
 def focus(cells: pd.DataFrame) -> pd.Series:
     """The sharpness of red or blue, whichever is larger."""
     return cells[["red_sharpness", "blue_sharpness"]].max(axis=1)
+
+
+def lowest_share(cells: pd.DataFrame) -> pd.Series:
+    """The lesser of both stain shares."""
+    return stain_shares(cells).min(axis=1)
 
 
 def stain_shares(cells: pd.DataFrame) -> pd.DataFrame:
@@ -102,19 +113,30 @@ def stain_shares(cells: pd.DataFrame) -> pd.DataFrame:
     return sums / sums.groupby(cells["image_id"]).transform("mean")
 
 
-RULES: dict[str, tuple[Callable[[pd.DataFrame], pd.Series], Callable[[pd.DataFrame], pd.Series]]] = {
-    "border_nucleus": (border_nucleus, lambda cells: cells["nucleus_area_px"]),
-    "nucleus_missing": (nucleus_missing, lambda cells: cells["nucleus_area_px"]),
-    "nucleus_cut": (nucleus_cut, nucleus_free),
-    "outlier": (outlier, lambda cells: stain_shares(cells).min(axis=1)),
-    "tiny": (tiny, lambda cells: cells["area_share"]),
-    "low_green": (low_green, lambda cells: cells["green_mean"]),
-    "touches_border": (touches_border, lambda cells: cells["area_share"]),
-    "out_of_focus": (out_of_focus, focus),
-}
-"""Each rule, and the number by which its worst cells come first: the smaller, the worse."""
+Column = Callable[[pd.DataFrame], pd.Series]
 
-Rule = Literal[
+
+class Rule(NamedTuple):
+    """When a cell is flawed, and the number by which the worst come first: the smaller, the worse."""
+
+    holds: Column
+    number: Column
+    says: str
+    """What the number is, for people."""
+
+
+RULES = {
+    "border_nucleus": Rule(border_nucleus, nucleus_area, "area of the nucleus, px"),
+    "nucleus_missing": Rule(nucleus_missing, nucleus_area, "area of the nucleus, px"),
+    "nucleus_cut": Rule(nucleus_cut, nucleus_free, "free share of the nucleus' fullest outer row"),
+    "outlier": Rule(outlier, lowest_share, "red, or blue x yellow, over the image's mean cell"),
+    "tiny": Rule(tiny, itemgetter("area_share"), "share of the picture"),
+    "low_green": Rule(low_green, itemgetter("green_mean"), "mean protein, of 255"),
+    "touches_border": Rule(touches_border, itemgetter("area_share"), "share of the picture"),
+    "out_of_focus": Rule(out_of_focus, focus, "sharpness of red or blue"),
+}
+
+RuleName = Literal[
     "border_nucleus",
     "nucleus_missing",
     "nucleus_cut",
@@ -144,7 +166,7 @@ class Weights(Params):
 class QualityParams(Params):
     """The section ``quality`` of params.yaml."""
 
-    train_without: tuple[Rule, ...] = ()
+    train_without: tuple[RuleName, ...] = ()
     """Rules whose cells are not trained on."""
     train_always: tuple[ClassId, ...] = (11,)
     """Cells of images with one of these labels are trained on all the same (CroDoc: mitotic spindle)."""
@@ -160,7 +182,7 @@ def judge_cells(cells: pd.DataFrame, params: QualityParams) -> pd.DataFrame:
         DataError: the table lacks quality columns.
     """
     weight = quality_weight(cells, params.weights)
-    flags = {name: test(cells) for name, (test, _) in RULES.items()}
+    flags = {name: rule.holds(cells) for name, rule in RULES.items()}
     judged = pd.DataFrame({**flags, "obvious_staining": obvious_staining(cells)}, index=cells.index)
     return judged.assign(weight=weight)
 
@@ -183,7 +205,7 @@ def quality_weight(cells: pd.DataFrame, weights: Weights) -> pd.Series:
             for side in ("nucleus_free_rows", "nucleus_free_columns"):
                 weight *= cut_weight(cells[side].to_numpy(), factor)
         else:
-            weight *= np.where(RULES[rule][0](cells), factor, 1.0)
+            weight *= np.where(RULES[rule].holds(cells), factor, 1.0)
     return weight
 
 
@@ -208,7 +230,7 @@ def training_cells(cells: pd.DataFrame, images: pd.DataFrame, params: QualityPar
         _check_measured(cells)
     flawed = pd.Series(False, index=cells.index)
     for rule in params.train_without:
-        flawed |= RULES[rule][0](cells)
+        flawed |= RULES[rule].holds(cells)
     spared = images.loc[images["labels"].map(set(params.train_always).intersection).map(len) > 0, "image_id"]
     kept = images.loc[keep_one(images), "image_id"] if params.duplicates == "one" else images["image_id"]
     return (~flawed | cells["image_id"].isin(spared)) & cells["image_id"].isin(kept)

@@ -14,7 +14,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for module in (predict, segment, check, evaluate, simulate):
-    app.command(name=module.__name__.rsplit(".", 1)[1])(module.main)
+    app.command(name=module.__name__.rsplit(".", 1)[1], cls=getattr(module, "PreviewCommand", None))(
+        module.main
+    )
 
 
 def main() -> None:

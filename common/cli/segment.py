@@ -1,27 +1,56 @@
 """``hpa segment``: masks of one's own images."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
+
+PREVIEWS = 6
+
+
+class PreviewCommand(TyperCommand):
+    """Lets ``--preview`` stand without its number."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the default number behind a lone ``--preview``."""
+        for place in [i for i, word in enumerate(args) if word == "--preview"]:
+            if not "".join(args[place + 1 : place + 2]).lstrip("-").isdecimal():
+                args.insert(place + 1, str(PREVIEWS))
+        return super().parse_args(ctx, args)
 
 
 def main(
     folder: Annotated[
         Path, typer.Argument(help="Images named <ID>_{red,green,blue,yellow}.png, .jpg or .tif.")
     ],
-    out: Annotated[Path, typer.Argument(help="Written: <ID>_cell.png, <ID>_nucleus.png, cells.parquet.")],
+    out: Annotated[
+        Path, typer.Argument(help="Written: <ID>_cell.png, <ID>_nucleus.png, cells.parquet, quality.parquet.")
+    ],
     segmenter: Annotated[
         str, typer.Option(help="classical, or precomputed (masks of another tool).")
     ] = "classical",
     masks: Annotated[Path | None, typer.Option(help="Where precomputed masks lie, if not in FOLDER.")] = None,
-    params: Annotated[Path | None, typer.Option(help="A params.yaml with a section `segment`.")] = None,
+    params: Annotated[
+        Path | None, typer.Option(help="A params.yaml with the sections `segment` and `quality`.")
+    ] = None,
+    preview: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="[N]",
+            help="Write pictures into OUT/preview: outlines of N images (6), worst cells.",
+        ),
+    ] = None,
 ) -> None:
     """Find the cells and nuclei of every image."""
+    from common.cells import KEYS
     from common.errors import DataError, ParamsError, fail_together
+    from common.files import atomic
     from common.images import find_fields
     from common.inference import PARAMS, segment_to
     from common.params import load_section
+    from common.quality import QualityParams, judge_cells
     from common.segmentation.segmenters import SEGMENTERS, SegmentParams, empty_sentence
 
     if segmenter not in SEGMENTERS:
@@ -29,9 +58,19 @@ def main(
     fields, faults = find_fields(folder)
     fail_together(faults, folder, "mend the files")
     given = load_section(SegmentParams, params or PARAMS, "segment")
+    rules = load_section(QualityParams, params or PARAMS, "quality")
     chosen = given.model_copy(update={"segmenter": segmenter, "masks": str(masks or folder)})
     cells, empty = segment_to(fields, out, chosen)
+    judged = judge_cells(cells, rules)
+    with atomic(out / "quality.parquet") as part:
+        cells[KEYS].join(judged).to_parquet(part, index=False)
     print(f"{out}: {len(cells)} cells in {len(fields)} images")
+    if preview and len(cells):
+        from common.gallery import write_gallery, write_previews
+
+        write_previews(fields[:preview], out, cells, judged, out / "preview")
+        write_gallery(out / "preview" / "worst_cells.png", fields, out, cells, judged)
+        print(f"{out}/preview: <ID>.jpg of {min(preview, len(fields))} images, worst_cells.png")
     if empty:
         raise DataError(
             f"{folder}: {empty_sentence(empty, len(fields))}; all others are written; look at their blue"
