@@ -176,7 +176,9 @@ def sharpness(planes: np.ndarray, cells: np.ndarray, ids: pd.Series) -> np.ndarr
         count = np.bincount(labels, minlength=last + 1)[ids]
         found = []
         for plane in planes:
-            grey = cv2.resize(plane.astype(np.float32), size, interpolation=how)  # 8 bit would round detail off
+            grey = cv2.resize(
+                plane.astype(np.float32), size, interpolation=how
+            )  # 8 bit would round detail off
             detail = cv2.Laplacian(cv2.GaussianBlur(grey, (0, 0), 1.0), cv2.CV_32F)
             found.append((mean(detail**2) - mean(detail) ** 2) / mean(grey) ** 2)
     return np.stack(found)

@@ -203,7 +203,8 @@ def quality_weight(cells: pd.DataFrame, weights: Weights) -> pd.Series:
     for rule, factor in weights:
         if rule == "nucleus_cut":
             for side in ("nucleus_free_rows", "nucleus_free_columns"):
-                weight *= cut_weight(cells[side].to_numpy(), factor)
+                free = cells[side].where(~nucleus_missing(cells))  # as published, a missing one is not judged
+                weight *= cut_weight(free.to_numpy(), factor)
         else:
             weight *= np.where(RULES[rule].holds(cells), factor, 1.0)
     return weight
