@@ -92,11 +92,12 @@ def _pairs_by_key(keys: np.ndarray, limit: int) -> Iterator[np.ndarray]:
     images = np.argsort(keys, kind="stable")
     keys = keys[images]
     counts = np.bincount(keys, minlength=2**KEY_BITS)
-    starts = counts.cumsum() - counts
+    stops = counts.cumsum()
+    starts = stops - counts
     for pattern in _patterns(limit):
         partner = keys ^ pattern
         begin = starts[partner] if pattern else np.arange(1, len(keys) + 1)
-        partners = np.where(keys <= partner, (starts + counts)[partner] - begin, 0)
+        partners = np.where(keys <= partner, stops[partner] - begin, 0)
         ends = partners.cumsum()
         cuts = np.searchsorted(ends, range(BLOCK, partners.sum(), BLOCK))
         for part in np.split(np.arange(len(keys)), cuts):

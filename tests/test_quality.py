@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.cells import COLUMNS
@@ -124,6 +124,7 @@ def published_weights(table: pd.DataFrame) -> list[float]:
     return weights
 
 
+@settings(deadline=None)
 @given(st.integers(0, 100_000), st.integers(1, 25))
 def test_weights_are_those_of_the_published_rule(seed: int, count: int) -> None:
     rng = np.random.default_rng(seed)
@@ -138,6 +139,7 @@ def test_weights_are_those_of_the_published_rule(seed: int, count: int) -> None:
     assert quality_weight(table, Weights()).tolist() == pytest.approx(published_weights(table))
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.integers(0, 100_000))
 def test_rules_and_weights_do_not_depend_on_the_order_of_cells(seed: int) -> None:
     rng = np.random.default_rng(seed)
