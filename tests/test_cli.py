@@ -101,6 +101,28 @@ def test_segment_writes_masks_and_their_table(simulated: Path, tmp_path: Path) -
         assert (tmp_path / f"out/{image_id}_nucleus.png").is_file()
 
 
+@pytest.mark.parametrize(("words", "pictures"), [(("--preview",), 3), (("--preview", "2"), 2)])
+def test_segment_shows_what_it_found(
+    simulated: Path, tmp_path: Path, words: tuple[str, ...], pictures: int
+) -> None:
+    for place, arguments in enumerate(((*words, "IN", "OUT"), ("IN", "OUT", *words))):
+        out = tmp_path / str(place)
+        known = {"IN": str(simulated / "train"), "OUT": str(out)}
+        said = run_in(ROOT, *HPA, "segment", *(known.get(word, word) for word in arguments)).stdout
+        assert f"<ID>.jpg of {pictures} images" in said
+        names = sorted(path.name for path in (out / "preview").iterdir())
+        assert names == [*(f"sim-0000{i}.jpg" for i in range(pictures)), "worst_cells.png"]
+        quality = pd.read_parquet(out / "quality.parquet")
+        cells = pd.read_parquet(out / "cells.parquet")
+        pd.testing.assert_frame_equal(quality[["image_id", "cell_id"]], cells[["image_id", "cell_id"]])
+        assert quality["weight"].between(0, 1).all()
+
+
+def test_a_preview_of_no_images_is_refused(simulated: Path, tmp_path: Path) -> None:
+    words = ("segment", str(simulated / "train"), str(tmp_path), "--preview", "0")
+    assert "greater than or equal to 1" in fault(ROOT, 2, *HPA, *words)
+
+
 def test_segment_names_the_segmenters_there_are(simulated: Path, tmp_path: Path) -> None:
     words = ("segment", str(simulated / "train"), str(tmp_path / "out"), "--segmenter", "clasical")
     assert "known: classical, precomputed" in fault(ROOT, 2, *HPA, *words)

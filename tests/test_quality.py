@@ -1,5 +1,6 @@
 """Rules of quality: limits by hand, weights against a cell-by-cell reading of the published rule, and what trains."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from common.cells import COLUMNS
 from common.errors import DataError, ParamsError
+from common.image_table import COLUMNS as IMAGE_COLUMNS
 from common.measures import QUALITY
 from common.params import build
 from common.quality import (
@@ -22,6 +24,7 @@ from common.quality import (
     stain_shares,
     training_cells,
 )
+from common.stages import labels
 
 GOOD: dict[str, Any] = {
     "area_px": 1000,
@@ -195,6 +198,22 @@ def test_flawed_cells_do_not_train_but_those_of_spared_classes() -> None:
 def test_of_duplicates_one_trains() -> None:
     chosen = training_cells(four_images(), IMAGES, QualityParams(duplicates="one"))
     assert chosen.tolist() == [False, False] + [True, True] * 3  # c is larger than a; d is no training image
+
+
+def test_the_labels_stage_leaves_out_cells_that_do_not_train(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    other = [column for column in IMAGE_COLUMNS if column not in IMAGES]
+    IMAGES.assign(**dict.fromkeys(other, "")).to_parquet(tmp_path / "images/images.parquet")
+    cells = four_images(nucleus_free_rows=0.1)
+    cells.assign(**{name: 0.0 for name in COLUMNS if name not in cells}).to_parquet(
+        tmp_path / "cells.parquet"
+    )
+    (tmp_path / "recipe.yaml").write_text("labels: image\n")
+    for section, expected in (("train_without: [nucleus_cut]", "abbc"), ("duplicates: one", "bbcc")):
+        (tmp_path / "params.yaml").write_text(f"quality:\n  {section}\n")
+        paths = [tmp_path / name for name in ("recipe.yaml", "images", "cells.parquet", "out", "params.yaml")]
+        labels.main(*paths)
+        assert "".join(pd.read_parquet(tmp_path / "out")["image_id"]) == expected
 
 
 def test_an_old_table_is_refused() -> None:
