@@ -68,20 +68,20 @@ def measure_cells(image_id: str, nuclei: np.ndarray, cells: np.ndarray) -> pd.Da
         ``COLUMNS``: the half-open box y0, x0, y1, x1 and the areas in pixels of the image.
     """
     boxes = ndimage.find_objects(cells)
-    areas = np.bincount(cells.ravel(), minlength=len(boxes) + 1)
     nucleus_areas = np.bincount(nuclei.ravel(), minlength=len(boxes) + 1)
     rows = []
     for cell_id, box in enumerate(boxes, start=1):
         if box is None:
             continue
         rows_of, columns_of = box
-        inside = cells[box] == cell_id
-        y, x = (float(along.mean()) for along in np.nonzero(inside))
+        moments = cv2.moments((cells[box] == cell_id).view(np.uint8), binaryImage=True)
+        area = int(moments["m00"])
+        y, x = moments["m01"] / area, moments["m10"] / area
         corners = (rows_of.start, columns_of.start, rows_of.stop, columns_of.stop)
         edge = rows_of.start == 0 or columns_of.start == 0
         border = edge or rows_of.stop == cells.shape[0] or columns_of.stop == cells.shape[1]
         centre = (y + rows_of.start, x + columns_of.start)
-        rows.append((image_id, cell_id, *corners, areas[cell_id], nucleus_areas[cell_id], *centre, border))
+        rows.append((image_id, cell_id, *corners, area, nucleus_areas[cell_id], *centre, border))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

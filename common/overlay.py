@@ -1,4 +1,4 @@
-"""Pictures of predictions: a field in colour, each cell outlined and named by its most probable class."""
+"""Pictures of a field in colour: each cell outlined and named by its most probable class, or masks alone."""
 
 from collections import Counter
 from pathlib import Path
@@ -15,6 +15,7 @@ from common.images import to_uint8
 WIDTH_PX = 1400
 LEGEND_ROW_PX = 34
 LEGEND_COLUMNS = 4
+FLAWED = "#ff9f43"
 SHORT = {6: "ER", 7: "Golgi", 3: "Fibrillar center", 17: "Vesicles"}
 """Names that fit into a cell, where the class's own does not."""
 
@@ -52,16 +53,12 @@ def draw_overlay(image: np.ndarray, mask: np.ndarray, predictions: pd.DataFrame)
     Returns:
         A picture 1400 px wide with a legend of the classes shown.
     """
-    scale = WIDTH_PX / mask.shape[1]
-    size = (WIDTH_PX, round(mask.shape[0] * scale))
-    pixels = cv2.resize(
-        display_colors(image), size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    )
-    small = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT)
+    pixels, small = _shrink(image, mask)
+    size = (WIDTH_PX, len(small))
     probabilities = predictions[list(PROBABILITIES)].to_numpy()
     cells = list(zip(predictions["cell_id"].tolist(), probabilities.argmax(axis=1).tolist(), strict=True))
     for cell_id, class_id in cells:
-        _outline(pixels, small, cell_id, PALETTE[class_id])
+        outline(pixels, small == cell_id, PALETTE[class_id])
     counts = Counter(class_id for _, class_id in cells)
     picture = Image.new("RGB", (size[0], size[1] + _legend_height(counts)), "#111111")
     picture.paste(Image.fromarray(pixels))
@@ -72,6 +69,40 @@ def draw_overlay(image: np.ndarray, mask: np.ndarray, predictions: pd.DataFrame)
         _name(pen, center, f"{short_name(class_id)} {probability:.2f}", PALETTE[class_id], size)
     _legend(pen, size[1], counts)
     return picture
+
+
+def draw_masks(image: np.ndarray, nuclei: np.ndarray, cells: np.ndarray, flawed: set[int]) -> Image.Image:
+    """Draw the outlines of cells (white, ``flawed`` ones orange) and nuclei (yellow) over a field, with cell numbers.
+
+    Args:
+        image: (4, H, W) uint8 or uint16.
+        nuclei: (H, W) mask.
+        cells: (H, W) mask.
+        flawed: ids of cells.
+
+    Returns:
+        A picture 1400 px wide.
+    """
+    pixels, small = _shrink(image, cells)
+    small_nuclei = cv2.resize(nuclei, small.shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+    ids = (np.flatnonzero(np.bincount(small.ravel())[1:]) + 1).tolist()
+    for cell_id in ids:
+        outline(pixels, small_nuclei == cell_id, "#ffe066", 1)
+    for cell_id in ids:
+        outline(pixels, small == cell_id, FLAWED if cell_id in flawed else "#ffffff")
+    picture = Image.fromarray(pixels)
+    pen = ImageDraw.Draw(picture)
+    for cell_id, center in zip(ids, ndimage.center_of_mass(small > 0, small, ids), strict=True):
+        _name(pen, center, str(cell_id), FLAWED if cell_id in flawed else "#ffffff", picture.size)
+    return picture
+
+
+def _shrink(image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    scale = WIDTH_PX / mask.shape[1]
+    size = (WIDTH_PX, round(mask.shape[0] * scale))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    pixels = cv2.resize(display_colors(image), size, interpolation=how)
+    return pixels, cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT)
 
 
 def display_colors(image: np.ndarray) -> np.ndarray:
@@ -85,11 +116,10 @@ def display_colors(image: np.ndarray) -> np.ndarray:
     return np.stack(planes, axis=-1)
 
 
-def _outline(pixels: np.ndarray, mask: np.ndarray, cell_id: int, color: str) -> None:
-    contours, _ = cv2.findContours(
-        (mask == cell_id).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
-    )
-    cv2.drawContours(pixels, contours, -1, ImageColor.getrgb(color), 2, cv2.LINE_AA)
+def outline(pixels: np.ndarray, inside: np.ndarray, color: str, width_px: int = 2) -> None:
+    """Draw the outer edge of (H, W) ``inside`` into (H, W, 3) ``pixels``."""
+    contours, _ = cv2.findContours(inside.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(pixels, contours, -1, ImageColor.getrgb(color), width_px, cv2.LINE_AA)
 
 
 def _name(

@@ -107,6 +107,16 @@ def test_images_of_any_name_are_segmented_alike(simulated: Path, tmp_path: Path)
     pd.testing.assert_frame_equal(ours, theirs)
 
 
+def test_segment_shows_what_it_found(simulated: Path, tmp_path: Path) -> None:
+    said = run_in(ROOT, *HPA, "segment", str(simulated / "train"), str(tmp_path), "--preview").stdout
+    assert "<ID>.jpg of 3 images" in said
+    names = sorted(path.name for path in (tmp_path / "preview").iterdir())
+    assert names == [*(f"sim-0000{i}.jpg" for i in range(3)), "worst_cells.png"]
+    quality, cells = (pd.read_parquet(tmp_path / f"{name}.parquet") for name in ("quality", "cells"))
+    pd.testing.assert_frame_equal(quality[["image_id", "cell_id"]], cells[["image_id", "cell_id"]])
+    assert quality["weight"].between(0, 1).all()
+
+
 def test_segment_names_the_segmenters_there_are(simulated: Path, tmp_path: Path) -> None:
     words = ("segment", str(simulated / "train"), str(tmp_path / "out"), "--segmenter", "clasical")
     assert "known: classical, precomputed" in fault(ROOT, 2, *HPA, *words)

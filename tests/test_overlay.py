@@ -10,7 +10,16 @@ from PIL import Image, ImageColor
 from scipy import ndimage
 
 from common.classes import CLASSES, PROBABILITIES
-from common.overlay import PALETTE, WIDTH_PX, display_colors, draw_overlay, short_name, write_overlay
+from common.overlay import (
+    FLAWED,
+    PALETTE,
+    WIDTH_PX,
+    display_colors,
+    draw_masks,
+    draw_overlay,
+    short_name,
+    write_overlay,
+)
 
 DARK = np.zeros((4, 140, 140), np.uint8)
 MASK = np.zeros((140, 140), np.uint16)
@@ -44,6 +53,20 @@ def test_each_cell_is_outlined_in_the_colour_of_its_class(first: int, second: in
         places = places_of(picture, class_id, WIDTH_PX)
         assert places[edge].mean() > 0.9
         assert not (places & ~near_edge & ~large).any()  # the name lies within the cell
+
+
+def test_masks_alone_are_outlined_flawed_cells_in_orange() -> None:
+    nuclei = np.zeros_like(MASK)
+    nuclei[30:40, 30:40] = 1
+    shown = np.asarray(draw_masks(DARK, nuclei, MASK, {5}))
+    for cell_id, color in ((1, "#ffffff"), (5, FLAWED)):
+        large = np.kron(np.equal(MASK, cell_id), np.ones((10, 10), bool))
+        edge = large & ~ndimage.binary_erosion(large)
+        assert (shown[edge] == ImageColor.getrgb(color)).all(axis=-1).mean() > 0.9
+    yellow = (shown[..., 0] > 150) & (shown[..., 2] < 150) & (shown[..., 1] > shown[..., 2])
+    assert yellow[300, 300:400].mean() > 0.9
+    assert not yellow[202:290, 202:590].any()
+    assert not yellow[410:590, 202:590].any()
 
 
 def test_a_cell_without_a_prediction_is_not_drawn() -> None:

@@ -7,37 +7,59 @@ import typer
 
 from common.commands import Channels, Pattern
 
+PREVIEWS = 6
+
 
 def main(
     folder: Annotated[
         Path, typer.Argument(help="Images named <ID>_{red,green,blue,yellow}.png, .jpg or .tif.")
     ],
-    out: Annotated[Path, typer.Argument(help="Written: <ID>_cell.png, <ID>_nucleus.png, cells.parquet.")],
+    out: Annotated[
+        Path, typer.Argument(help="Written: <ID>_cell.png, <ID>_nucleus.png, cells.parquet, quality.parquet.")
+    ],
     segmenter: Annotated[
         str, typer.Option(help="classical, or precomputed (masks of another tool).")
     ] = "classical",
     masks: Annotated[Path | None, typer.Option(help="Where precomputed masks lie, if not in FOLDER.")] = None,
-    params: Annotated[Path | None, typer.Option(help="A params.yaml with a section `segment`.")] = None,
+    params: Annotated[
+        Path | None, typer.Option(help="A params.yaml with the sections `segment` and `quality`.")
+    ] = None,
+    preview: Annotated[
+        bool,
+        typer.Option("--preview", help=f"Write pictures: outlines of {PREVIEWS} images, the worst cells."),
+    ] = False,
     pattern: Pattern = "",
     channels: Channels = "",
 ) -> None:
     """Find the cells and nuclei of every image."""
+    from common.cells import KEYS
     from common.errors import DataError, ParamsError, fail_together
+    from common.files import atomic
+    from common.gallery import write_gallery, write_previews
     from common.images import find_fields
     from common.inference import PARAMS, segment_to
     from common.own_images import declared, house_folder
     from common.params import load_section
+    from common.quality import QualityParams, judge_cells
     from common.segmentation.segmenters import SEGMENTERS, SegmentParams, empty_sentence
 
     if segmenter not in SEGMENTERS:
         raise ParamsError(f"--segmenter {segmenter}: no such segmenter; known: {', '.join(SEGMENTERS)}")
     given = load_section(SegmentParams, params or PARAMS, "segment")
+    rules = load_section(QualityParams, params or PARAMS, "quality")
     chosen = given.model_copy(update={"segmenter": segmenter, "masks": str(masks or folder)})
     with house_folder(folder, declared(pattern, channels)) as images:
         fields, faults = find_fields(images)
         fail_together(faults, folder, "mend the files")
         cells, empty = segment_to(fields, out, chosen)
-    print(f"{out}: {len(cells)} cells in {len(fields)} images")
+        judged = judge_cells(cells, rules)
+        with atomic(out / "quality.parquet") as part:
+            cells[KEYS].join(judged).to_parquet(part, index=False)
+        print(f"{out}: {len(cells)} cells in {len(fields)} images")
+        if preview and len(cells):
+            write_previews(fields[:PREVIEWS], out, cells, judged, out / "preview")
+            write_gallery(out / "preview" / "worst_cells.png", fields, out, cells, judged)
+            print(f"{out}/preview: <ID>.jpg of {min(PREVIEWS, len(fields))} images, worst_cells.png")
     if empty:
         raise DataError(
             f"{folder}: {empty_sentence(empty, len(fields))}; all others are written; look at their blue"

@@ -12,6 +12,7 @@ from pydantic import Field as Limit
 from common.cells import COLUMNS, cell_mask_path, measure_cells, nucleus_mask_path, read_mask
 from common.errors import DataError
 from common.images import Field, read_image, write_png
+from common.measures import QUALITY, measure_quality
 from common.parallel import pmap
 from common.params import Params
 from common.segmentation import classical
@@ -53,20 +54,22 @@ def segment_fields(fields: list[Field], params: SegmentParams, out: Path) -> tup
     """Write both masks of every image into ``out``.
 
     Returns:
-        The cells table, and the ids of the images in which no cell was found.
+        The cells table with its quality columns, and the ids of the images in which no cell was found.
     """
     out.mkdir(parents=True, exist_ok=True)
     tables = list(pmap(partial(_segment_one, params=params, out=out), fields, "segmentation"))
     empty = [field.image_id for field, table in zip(fields, tables, strict=True) if table.empty]
     full = [table for table in tables if len(table)]
-    return (pd.concat(full, ignore_index=True) if full else pd.DataFrame(columns=COLUMNS)), empty
+    no_cell = pd.DataFrame(columns=[*COLUMNS, *QUALITY])
+    return (pd.concat(full, ignore_index=True) if full else no_cell), empty
 
 
 def _segment_one(field: Field, params: SegmentParams, out: Path) -> pd.DataFrame:
-    nuclei, cells = SEGMENTERS[params.segmenter](field, read_image(field), params)
+    image = read_image(field)
+    nuclei, cells = SEGMENTERS[params.segmenter](field, image, params)
     write_png(cell_mask_path(out, field.image_id), cells)
     write_png(nucleus_mask_path(out, field.image_id), nuclei)
-    return measure_cells(field.image_id, nuclei, cells)
+    return measure_quality(image, nuclei, cells, measure_cells(field.image_id, nuclei, cells))
 
 
 def empty_sentence(empty: list[str], total: int) -> str:
