@@ -13,7 +13,7 @@ import pandas as pd
 from common.cells import BOX, cell_mask_path, read_mask
 from common.crops import INDEX, PARAMS, CropParams, shard_name
 from common.images import Field, read_image
-from common.shards import Shard, fingerprint, finish_shards, run_shards, settle_faults
+from common.shards import Shard, fingerprint, finish_shards, one_by_one, run_shards, settle_faults
 from common.views import OTHER, OWN, nucleus_of, to_depth, window_at, window_of
 
 
@@ -44,7 +44,7 @@ def write_store(fields: list[Field], masks: Path, cells: pd.DataFrame, params: C
     shards = [
         _shard(number, part, masks, params) for number, part in enumerate(_parts(items, params.shard_cells))
     ]
-    work = partial(_cut_image, masks=masks, params=params)
+    work = partial(one_by_one, work=partial(_cut_image, masks=masks, params=params))
     index, faults = run_shards(work, shards, out, INDEX, "crops")
     settle_faults(faults, len(items), params.on_fault, out)
     index.to_parquet(out / "index.parquet", index=False)

@@ -10,25 +10,16 @@ when nothing runs beside it is *deadly*, and is named. ``serial`` has no worker:
 """
 
 import os
-import signal
-import sys
-import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from functools import cache, partial
-from importlib.util import find_spec
-from queue import SimpleQueue
-from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
+from functools import partial
+from typing import NoReturn, Protocol, TypeVar
 
+from common.cluster import at, cluster
 from common.errors import MachineError, ParamsError
+from common.processes import processes
 from common.progress import track
-
-if TYPE_CHECKING:
-    from distributed import Client
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -99,7 +90,7 @@ def _serial(work: Callable[[T], R], items: Sequence[T], deadly: Callable[[T], R]
 
 
 def _process(work: Callable[[T], R], items: Sequence[T], deadly: Callable[[T], R]) -> Iterator[R]:
-    with _no_opencv_threads(), _workers(worker_count(), work) as submit:
+    with processes(worker_count(), work) as submit:
         yield from _in_order(submit, items, worker_count, BrokenProcessPool, deadly)
 
 
@@ -108,8 +99,8 @@ def _dask(work: Callable[[T], R], items: Sequence[T], deadly: Callable[[T], R]) 
         from distributed import KilledWorker
     except ImportError:
         raise ParamsError("HPA_PARALLEL=dask needs an extra: pip install 'hpa-arena[dask]'") from None
-    with _cluster() as client:
-        submit = partial(client.submit, partial(_at, os.getcwd(), work), retries=2, pure=False)
+    with cluster(worker_count()) as client:
+        submit = partial(client.submit, partial(at, os.getcwd(), work), retries=2, pure=False)
         yield from _in_order(submit, items, lambda: sum(client.nthreads().values()), KilledWorker, deadly)
 
 
@@ -152,129 +143,3 @@ def _landed(
         return future.result()
     except killed:
         return deadly(item)
-
-
-class _Worker:
-    """A pool of one process: when it is killed, no item but its own is lost."""
-
-    # A process must not inherit another's pipe that is being made: the other's death would go unseen.
-    _one_fork_at_a_time = threading.Lock()
-
-    def __init__(self) -> None:
-        with self._one_fork_at_a_time:
-            self.pool = ProcessPoolExecutor(1, initializer=_serve, initargs=(os.getpid(),))
-            self.pid = self.pool.submit(os.getpid).result()
-
-
-@contextmanager
-def _workers(count: int, work: Callable[[T], R]) -> Iterator[Callable[[T], Future[R]]]:
-    """Give the function that hands an item to the next free one of ``count`` processes."""
-    idle: SimpleQueue[_Worker | None] = SimpleQueue()
-    for _ in range(count):
-        idle.put(None)  # to be started
-    alive: set[_Worker] = set()
-
-    def attempt(item: T) -> R:
-        worker = idle.get()
-        try:
-            if worker is None:
-                alive.add(worker := _Worker())
-            return worker.pool.submit(work, item).result()
-        except BrokenProcessPool:
-            alive.discard(worker)
-            worker = None
-            raise
-        finally:
-            idle.put(worker)
-
-    threads = ThreadPoolExecutor(count)
-    try:
-        yield lambda item: threads.submit(attempt, item)
-    except BaseException:  # also of a reader who stops reading: nobody wants what still runs
-        threads.shutdown(wait=False, cancel_futures=True)
-        for worker in list(alive):
-            os.kill(worker.pid, signal.SIGKILL)
-        raise
-    finally:
-        threads.shutdown()
-        for worker in alive:
-            worker.pool.shutdown()
-
-
-def _serve(parent: int) -> None:
-    """Prepare a worker: signals are its parent's business, and it ends when its parent was killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-@contextmanager
-def _no_opencv_threads() -> Iterator[None]:
-    """Keep OpenCV to one thread, here and in the workers: a pool in each of several processes is slower than none.
-
-    It is set before the fork, because a worker that puts away its parent's threads waits for them for ever.
-    """
-    import cv2
-
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(threads)
-
-
-@contextmanager
-def _cluster() -> Iterator["Client"]:
-    """Connect to the cluster that the environment names, or start one on this machine."""
-    import dask
-    from distributed import Client
-
-    if address := os.environ.get("DASK_SCHEDULER_ADDRESS"):
-        client = _connect(address)
-    else:
-        # What was killed is done again in ``_landed``, alone; the scheduler would do it again beside others.
-        with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
-            client = Client(n_workers=worker_count(), threads_per_worker=1, dashboard_address=None)
-    with client:
-        yield client
-
-
-def _connect(address: str) -> "Client":
-    from distributed import Client
-
-    where = f"DASK_SCHEDULER_ADDRESS is {address!r}"
-    try:
-        client = Client(address)
-    except (OSError, ValueError) as error:
-        advice = "start one with: dask scheduler, or unset it"
-        raise ParamsError(f"{where}: no scheduler answers there ({error}); {advice}") from None
-    try:
-        client.run(find_spec, __name__)  # work that they cannot import would wait for ever
-    except ModuleNotFoundError:
-        client.close()
-        raise ParamsError(
-            f"{where}: its workers lack this project; install it there: pip install -e ."
-        ) from None
-    if not client.nthreads():
-        print(f"{where}: no worker has joined it yet; waiting for one", file=sys.stderr, flush=True)
-    return client
-
-
-def _at(folder: str, work: Callable[[T], R], item: T) -> R:
-    """Do an item in the working directory of the command, so that relative paths mean the same on every worker."""
-    _settle()
-    os.chdir(folder)
-    return work(item)
-
-
-@cache
-def _settle() -> None:
-    """Wait before a worker's first item: Dask does not replace a worker that dies before its start was noticed."""
-    time.sleep(1)

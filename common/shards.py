@@ -10,18 +10,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Generic, Literal, TypeVar
 
 import pandas as pd
 
 from common.errors import DataError, fail_together
 from common.files import atomic, discard
-from common.parallel import pmap
+from common.parallel import killed_at, pmap
 
 T = TypeVar("T")
-Work = Callable[[T, Path, int], pd.DataFrame]
-"""Does one item: writes files into the folder that it is given, which all items of the shard of that number share,
-and returns rows of a table. Raises a ``DataError``, before it writes anything, for an item that cannot be used."""
+Rows = pd.DataFrame | str
+"""The rows of an item, or a sentence on why it cannot be used."""
+Work = Callable[[Mapping[str, T], Path, int], Mapping[str, Rows]]
+"""Does some items of the shard of that number, by name: writes files into the folder that it is given and returns the
+rows of each. It writes nothing for an item that cannot be used. What an item gives does not depend on the others."""
 OnFault = Literal["stop", "skip"]
 """Whether items that cannot be used stop the stage, or are left out; they are listed in both cases."""
 
@@ -53,6 +57,19 @@ def _code() -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 
+def one_by_one(
+    items: Mapping[str, T], folder: Path, shard: int, work: Callable[[T, Path, int], pd.DataFrame]
+) -> dict[str, Rows]:
+    """The ``Work`` (with ``partial``) that does each item by itself; ``work`` may raise a ``DataError``."""
+    found: dict[str, Rows] = {}
+    for name, item in items.items():
+        try:
+            found[name] = work(item, folder, shard)
+        except DataError as error:
+            found[name] = str(error)
+    return found
+
+
 def run_shards(
     work: Work[T], shards: Sequence[Shard[T]], folder: Path, columns: Sequence[str], what: str
 ) -> tuple[pd.DataFrame, dict[str, str]]:
@@ -63,8 +80,9 @@ def run_shards(
         what: names the work on the progress bar.
 
     Returns:
-        The rows of all items in their order, and the faults of the items that cannot be used, by name. Shards with
-        a fault are done again by the next run, so that a mended image is seen.
+        The rows of all items in their order, and the faults of the items that cannot be used, by name; an item that
+        kills its worker is one of them. Shards with a fault are done again by the next run, so that a mended image
+        is seen.
     """
     notes = folder / NOTES
     notes.mkdir(parents=True, exist_ok=True)
@@ -75,7 +93,8 @@ def run_shards(
     todo = [shard for shard in shards if not _note(folder, shard.number).exists()]
     if len(todo) < len(shards):
         print(f"{what}: {len(shards) - len(todo)} of {len(shards)} parts are kept", file=sys.stderr)
-    for _ in pmap(partial(_run_shard, work=work, folder=folder), todo, what):
+    isolate = partial(_isolate, work=work, folder=folder, what=what)
+    for _ in pmap(partial(_run_shard, work=work, folder=folder), todo, what, deadly=isolate):
         pass
     for shard in shards:
         _move_up(_note(folder, shard.number), folder)
@@ -122,18 +141,36 @@ def _forget(note: Path, folder: Path) -> None:
     discard(note)
 
 
-def _run_shard(shard: Shard[T], work: Work[T], folder: Path) -> None:
+def _isolate(shard: Shard[T], work: Work[T], folder: Path, what: str) -> None:
+    """Do a shard that kills its worker: find the items that do so even alone, then do the shard without them."""
+    deadly: dict[str, str] = {}
+
+    def note(name: str) -> None:
+        deadly[name] = killed_at(name)
+
+    alone = partial(_try_alone, shard=shard, work=work, folder=folder)
+    for _ in pmap(alone, list(shard.items), f"{what}, one by one", deadly=note):
+        pass
+    for _ in pmap(partial(_run_shard, work=work, folder=folder, deadly=deadly), [shard], what):
+        pass
+
+
+def _try_alone(name: str, shard: Shard[T], work: Work[T], folder: Path) -> None:
+    with TemporaryDirectory(dir=folder / NOTES) as scratch:
+        work({name: shard.items[name]}, Path(scratch), shard.number)
+
+
+def _run_shard(
+    shard: Shard[T], work: Work[T], folder: Path, deadly: Mapping[str, str] = MappingProxyType({})
+) -> None:
     note = _note(folder, shard.number)
     made = note.with_suffix("")
     discard(made)
     made.mkdir()
-    tables, faults = [], {}
-    for name, item in shard.items.items():
-        try:
-            tables.append(work(item, made, shard.number))
-        except DataError as error:
-            faults[name] = str(error)
-    table = _joined(tables, ())
+    harmless = {name: item for name, item in shard.items.items() if name not in deadly}
+    found = {**deadly, **work(harmless, made, shard.number)}
+    table = _joined([rows for name in shard.items if not isinstance(rows := found[name], str)], ())
+    faults = {name: rows for name in shard.items if isinstance(rows := found[name], str)}
     files = sorted(path.name for path in made.iterdir())
     table.attrs = {"fingerprint": shard.fingerprint, "files": files, "faults": faults}
     with atomic(note) as part:

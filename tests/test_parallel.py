@@ -18,7 +18,7 @@ import psutil
 import pytest
 from distributed import LocalCluster
 
-from common import parallel
+from common import cluster as connecting
 from common.classes import format_labels
 from common.errors import MachineError, ParamsError
 from common.parallel import IN_FLIGHT, pmap, worker_count
@@ -260,7 +260,7 @@ def test_a_wrong_setting_is_refused(
 
 @pytest.mark.parametrize("workers", ["dask"], indirect=True)
 def test_a_cluster_without_this_project_is_refused(workers: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "__name__", "elsewhere.parallel")
+    monkeypatch.setattr(connecting, "__name__", "elsewhere.cluster")
     with pytest.raises(ParamsError, match="workers lack this project; install it there"):
         list(pmap(abs, [1, 2], "items"))
 

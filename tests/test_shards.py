@@ -12,7 +12,16 @@ import pytest
 
 from common.errors import DataError
 from common.files import atomic
-from common.shards import NOTES, SKIPPED, Shard, fingerprint, finish_shards, run_shards, settle_faults
+from common.shards import (
+    NOTES,
+    SKIPPED,
+    Shard,
+    fingerprint,
+    finish_shards,
+    one_by_one,
+    run_shards,
+    settle_faults,
+)
 
 COLUMNS = ["image_id", "value"]
 
@@ -25,6 +34,8 @@ def serial(monkeypatch: pytest.MonkeyPatch) -> None:
 def copy_number(item: Path, folder: Path, shard: int, log: Path) -> pd.DataFrame:
     """Appends the item's number to its shard's file, as a row, and to a log of what was done."""
     text = item.read_text()
+    if text == "deadly":
+        os.kill(os.getpid(), signal.SIGKILL)
     with log.open("a") as file:
         file.write(f"{item.name}\n")
     if text == "bad":
@@ -56,7 +67,7 @@ def run(place: Path, size: int = 2, settings: str = "") -> tuple[pd.DataFrame, d
     """Do all shards in ``place/out``; also the items that were done for it."""
     log = place / "log"
     log.unlink(missing_ok=True)
-    work = partial(copy_number, log=log)
+    work = partial(one_by_one, work=partial(copy_number, log=log))
     table, faults = run_shards(work, shards_of(place, size, settings), place / "out", COLUMNS, "test")
     return table, faults, log.read_text().split() if log.exists() else []
 
@@ -123,8 +134,29 @@ def test_items_that_cannot_be_used_are_named_and_tried_again(place: Path) -> Non
     assert run(place)[1] == {"e": "e: is bad"}
 
 
+def test_items_that_kill_their_worker_are_named_and_the_others_done(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HPA_PARALLEL", "process")
+    (place / "in/b").write_text("deadly")
+    (place / "in/e").write_text("bad")
+    (place / "in/f").write_text("deadly")
+    table, faults, _ = run(place, size=3)
+    assert {name: fault[:20] for name, fault in faults.items()} == {
+        "b": "b killed its worker ",
+        "e": "e: is bad",
+        "f": "f killed its worker ",
+    }
+    assert "".join(table["image_id"]) == "ccddd"
+    finish_shards(place / "out")
+    assert contents(place / "out") == {"shard-0.txt": "02", "shard-1.txt": "3"}
+    assert [path.name for path in (place / "out").iterdir() if path.is_dir()] == []
+
+
 def test_nothing_to_do_is_an_empty_table(place: Path) -> None:
-    table, faults = run_shards(partial(copy_number, log=place), [], place / "out", COLUMNS, "test")
+    table, faults = run_shards(
+        partial(one_by_one, work=partial(copy_number, log=place)), [], place / "out", COLUMNS, "test"
+    )
     assert (list(table), len(table), faults) == (COLUMNS, 0, {})
 
 
@@ -168,6 +200,7 @@ from functools import partial
 from pathlib import Path
 import common.shards
 from common.files import atomic
+from common.shards import one_by_one
 from tests.test_shards import COLUMNS, copy_number, shards_of
 place, moment = Path(sys.argv[1]), sys.argv[2]
 
@@ -187,7 +220,7 @@ def move_up(note, folder, move_up=common.shards._move_up):
 if moment == "move":
     common.shards._move_up = move_up
 with atomic(place / "store", resume=True) as part:
-    common.shards.run_shards(work, shards_of(place), part, COLUMNS, "test")
+    common.shards.run_shards(partial(one_by_one, work=work), shards_of(place), part, COLUMNS, "test")
     die()
 """
 
@@ -200,7 +233,7 @@ def test_a_killed_run_goes_on_where_it_was(place: Path, moment: str, left: str) 
     assert not (place / "store").exists()
     (place / "log").unlink()
     with atomic(place / "store", resume=True) as part:
-        work = partial(copy_number, log=place / "log")
+        work = partial(one_by_one, work=partial(copy_number, log=place / "log"))
         table, _ = run_shards(work, shards_of(place), part, COLUMNS, "test")
         finish_shards(part)
     assert contents(place / "store") == ALL
