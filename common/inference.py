@@ -11,7 +11,8 @@ import pandas as pd
 
 from common.blending import mean_of
 from common.cells import cell_mask_path, read_mask
-from common.crops import CropParams, write_store
+from common.crops import CropParams
+from common.cutting import write_store
 from common.errors import MissingWeightsError, ParamsError
 from common.files import atomic
 from common.image_table import fields_of
@@ -22,7 +23,8 @@ from common.parallel import pmap
 from common.params import load_section
 from common.predictions import check_predictions, write_predictions
 from common.roster import recipes_on
-from common.segmentation.segmenters import SegmentParams, segment_fields
+from common.segmentation.segmenters import SegmentParams, segment_fields, write_blank_masks
+from common.shards import finish_shards
 from common.submission import validate_submission, write_submission
 
 ROOT = Path(__file__).parents[1]
@@ -90,6 +92,7 @@ def predict_folder(folder: Path, out: Path, systems: list[System], params: Path 
         fields = fields_of(images, data / "images")
         masks = out / "masks"
         cells, empty = segment_to(fields, masks, load_section(SegmentParams, params, "segment"))
+        write_blank_masks(images, masks)
         (data / "masks").symlink_to(masks.resolve(), target_is_directory=True)
         cells.to_parquet(data / "cells.parquet", index=False)
         write_store(fields, masks, cells, load_section(CropParams, params, "crops"), data / "crops")
@@ -122,6 +125,7 @@ def segment_to(fields: list[Field], out: Path, params: SegmentParams) -> tuple[p
     cells, empty = segment_fields(fields, params, out)
     with atomic(out / "cells.parquet") as part:
         cells.to_parquet(part, index=False)
+    finish_shards(out)
     return cells, empty
 
 

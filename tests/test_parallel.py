@@ -1,4 +1,4 @@
-"""Map-style work: the same results in the same order wherever it runs, and a clear word when a worker dies."""
+"""Map-style work: the same results in the same order wherever it runs, whatever becomes of its workers."""
 
 import multiprocessing
 import os
@@ -6,18 +6,23 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any, overload
 
-import cloudpickle
 import cv2
+import dask
 import numpy as np
 import psutil
 import pytest
+from distributed import LocalCluster
 
+from common import cluster as connecting
 from common.classes import format_labels
 from common.errors import MachineError, ParamsError
-from common.parallel import pmap, worker_count
+from common.parallel import IN_FLIGHT, pmap, worker_count
+from tests.running import ROOT
 
 
 def slow_at_first(number: int) -> tuple[int, str]:
@@ -26,9 +31,27 @@ def slow_at_first(number: int) -> tuple[int, str]:
     return number, multiprocessing.current_process().name
 
 
-def die_at(deadly: int, number: int) -> int:
-    if number == deadly:
+def die_at(deadly: Sequence[int], number: int) -> int:
+    if number in deadly:
         os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def die_once_at(deadly: int, notes: Path, number: int) -> int:
+    """Leaves a note for each time that an item is begun."""
+    tries = len(list(notes.glob(f"{number}-*")))
+    (notes / f"{number}-{tries}").touch()
+    return die_at([deadly] if tries == 0 else [], number)
+
+
+def fail_at(bad: int, number: int) -> int:
+    if number == bad:
+        raise ValueError(f"item {number} is bad")
+    return number
+
+
+def sleep_at(slow: int, number: int) -> int:
+    time.sleep(60 if number == slow else 0)
     return number
 
 
@@ -36,17 +59,38 @@ def opencv_threads(number: int) -> int:
     return cv2.getNumThreads()
 
 
-def die_once_at(note: Path, deadly: int, number: int) -> int:
-    if number == deadly and not note.exists():
-        note.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return number
+def size_of(name: str) -> int:
+    return Path(name).stat().st_size
 
 
-def fail_at(bad: int, number: int) -> int:
-    if number == bad:
-        raise ValueError(f"item {number} is bad")
-    return number
+class Counted(Sequence[int]):
+    """Numbers that count how many of them were taken."""
+
+    def __init__(self, length: int) -> None:
+        self.taken, self.length = 0, length
+
+    def __len__(self) -> int:
+        return self.length
+
+    @overload
+    def __getitem__(self, index: int) -> int: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[int]: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        self.taken += 1
+        return range(self.length)[index]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[LocalCluster]:
+    """A Dask cluster of two processes that can import these tests."""
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+    ):
+        patch.syspath_prepend(ROOT)
+        with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as running:
+            yield running
 
 
 @pytest.fixture(autouse=True)
@@ -56,45 +100,98 @@ def two_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DASK_SCHEDULER_ADDRESS", raising=False)
 
 
-def test_results_come_in_the_order_of_the_items_from_other_processes() -> None:
+@pytest.fixture(params=["serial", "process", "dask"])
+def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    return choose(request, monkeypatch)
+
+
+@pytest.fixture(params=["process", "dask"])
+def workers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    return choose(request, monkeypatch)
+
+
+def choose(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("HPA_PARALLEL", request.param)
+    if request.param == "dask":
+        address = request.getfixturevalue("cluster").scheduler_address
+        monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", address)
+    return str(request.param)
+
+
+def test_results_come_in_the_order_of_the_items_from_other_processes(workers: str) -> None:
     results = list(pmap(slow_at_first, range(8), "items"))
     assert [number for number, _ in results] == list(range(8))
     assert "MainProcess" not in {name for _, name in results}
 
 
-@pytest.mark.parametrize(("workers", "items"), [("1", 3), ("2", 1)])
-def test_one_worker_or_one_item_needs_no_process(
-    monkeypatch: pytest.MonkeyPatch, workers: str, items: int
-) -> None:
-    monkeypatch.setenv("HPA_WORKERS", workers)
-    assert {name for _, name in pmap(slow_at_first, range(items), "items")} == {"MainProcess"}
+def test_serial_is_this_process_and_one_worker_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HPA_WORKERS", "1")
+    others = {name for _, name in pmap(slow_at_first, range(3), "items")}
+    monkeypatch.setenv("HPA_PARALLEL", "serial")
+    assert {name for _, name in pmap(slow_at_first, range(3), "items")} == {"MainProcess"}
+    assert len(others) == 1
+    assert others != {"MainProcess"}
 
 
-@pytest.mark.parametrize("backend", ["serial", "process", "dask"])
-def test_the_backend_does_not_change_the_results(monkeypatch: pytest.MonkeyPatch, backend: str) -> None:
-    monkeypatch.setenv("HPA_PARALLEL", backend)
+def test_the_backend_does_not_change_the_results(backend: str) -> None:
     items = [(number % 19, number % 7) for number in range(40)]
     assert list(pmap(format_labels, items, "items")) == [f"{a}|{b}" for a, b in items]
 
 
-@pytest.mark.parametrize("backend", ["serial", "process"])
-def test_no_items_give_no_results(monkeypatch: pytest.MonkeyPatch, backend: str) -> None:
-    monkeypatch.setenv("HPA_PARALLEL", backend)
+def test_dask_without_an_address_starts_its_own_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HPA_PARALLEL", "dask")
+    assert list(pmap(format_labels, [(1, 2), (3, 4)], "items")) == ["1|2", "3|4"]
+
+
+def test_no_items_give_no_results(backend: str) -> None:
     assert list(pmap(slow_at_first, [], "items")) == []
 
 
-@pytest.mark.parametrize("backend", ["serial", "process"])
-def test_an_items_own_error_passes_through(monkeypatch: pytest.MonkeyPatch, backend: str) -> None:
-    monkeypatch.setenv("HPA_PARALLEL", backend)
+def test_an_items_own_error_passes_through(backend: str) -> None:
     results = pmap(partial(fail_at, 2), range(5), "items")
     assert [next(results), next(results)] == [0, 1]
     with pytest.raises(ValueError, match="item 2 is bad"):
         next(results)
 
 
-def test_a_killed_worker_is_an_error_that_says_what_to_do() -> None:
-    with pytest.raises(MachineError, match=r"worker process was killed.*out of memory; .*set HPA_WORKERS=1"):
-        list(pmap(partial(die_at, 2), range(4), "items"))
+def test_the_item_of_a_killed_worker_is_done_again(workers: str, tmp_path: Path) -> None:
+    assert list(pmap(partial(die_once_at, 7, tmp_path), range(20), "items")) == list(range(20))
+    assert (tmp_path / "7-1").exists()
+    if workers == "process":  # Dask may also take along what it had sent to that worker
+        assert len(list(tmp_path.iterdir())) == 21
+
+
+def test_an_item_that_kills_its_worker_again_and_again_is_named(workers: str) -> None:
+    results = pmap(partial(die_at, [3]), range(6), "fields")
+    assert [next(results) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(
+        MachineError, match=r"^fields: 3 killed its worker.* again and again, .*memory; .*HPA_WORKERS=1"
+    ):
+        next(results)
+
+
+def test_deadly_items_can_be_left_out(workers: str) -> None:
+    found = list(pmap(partial(die_at, [2, 3]), range(6), "items", deadly=lambda item: -item))
+    assert found == [0, 1, -2, -3, 4, 5]
+
+
+def test_a_slow_reader_holds_the_work_back(workers: str) -> None:
+    items = Counted(1000)
+    results = pmap(abs, items, "items")
+    for read in range(5):
+        assert next(results) == read
+    assert items.taken <= 4 + IN_FLIGHT * 2
+    results.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.timeout(50)
+def test_a_reader_that_stops_stops_the_workers() -> None:
+    others = set(psutil.Process().children())
+    results = pmap(partial(sleep_at, 1), range(4), "items")
+    assert next(results) == 0
+    assert set(psutil.Process().children()) > others
+    results.close()  # type: ignore[attr-defined]
+    assert set(psutil.Process().children()) <= others
 
 
 @pytest.mark.timeout(60)
@@ -130,24 +227,12 @@ def test_workers_end_when_their_parent_is_killed() -> None:
     assert alive == []
 
 
-def test_work_that_kills_every_dask_worker_is_an_error_that_says_what_to_do(
-    monkeypatch: pytest.MonkeyPatch,
+def test_relative_paths_mean_the_same_on_every_worker(
+    workers: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("HPA_PARALLEL", "dask")
-    with pytest.raises(
-        MachineError, match=r"worker process was killed again and again.*memory; .*HPA_WORKERS=1"
-    ):
-        list(pmap(os._exit, [1, 1], "items"))
-
-
-def test_dask_goes_on_past_a_killed_worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("HPA_PARALLEL", "dask")
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # its workers cannot import a test
-    try:
-        assert list(pmap(partial(die_once_at, tmp_path / "died", 2), range(4), "items")) == [0, 1, 2, 3]
-    finally:
-        cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
-    assert (tmp_path / "died").exists()
+    (tmp_path / "file").write_text("12345")
+    monkeypatch.chdir(tmp_path)
+    assert list(pmap(size_of, ["file", "file"], "items")) == [5, 5]
 
 
 @pytest.mark.parametrize(
@@ -157,14 +242,27 @@ def test_dask_goes_on_past_a_killed_worker(monkeypatch: pytest.MonkeyPatch, tmp_
         ("HPA_WORKERS", "0", "HPA_WORKERS is '0', expected a whole number from 1"),
         ("HPA_WORKERS", "two", "HPA_WORKERS is 'two', expected a whole number from 1"),
         ("HPA_WORKERS", "²", "HPA_WORKERS is '²', expected a whole number from 1"),
+        ("DASK_SCHEDULER_ADDRESS", "here", "DASK_SCHEDULER_ADDRESS is 'here': no scheduler .*missing port"),
+        ("DASK_SCHEDULER_ADDRESS", "tcp://127.0.0.1:9", "no scheduler .*; start one with: dask scheduler"),
     ],
 )
 def test_a_wrong_setting_is_refused(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str
 ) -> None:
+    monkeypatch.setenv("HPA_PARALLEL", "dask" if variable.startswith("DASK") else "process")
     monkeypatch.setenv(variable, value)
-    with pytest.raises(ParamsError, match=message):
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
+        pytest.raises(ParamsError, match=message),
+    ):
         list(pmap(slow_at_first, range(4), "items"))
+
+
+@pytest.mark.parametrize("workers", ["dask"], indirect=True)
+def test_a_cluster_without_this_project_is_refused(workers: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connecting, "__name__", "elsewhere.cluster")
+    with pytest.raises(ParamsError, match="workers lack this project; install it there"):
+        list(pmap(abs, [1, 2], "items"))
 
 
 def test_without_a_setting_the_cores_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:

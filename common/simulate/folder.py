@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common.cells import cell_mask_path, nucleus_mask_path, read_mask
+from common.cells import cell_mask_path, nucleus_mask_path, read_mask, write_mask
 from common.classes import COLORS, format_labels
 from common.errors import DataError
 from common.files import atomic
@@ -82,8 +82,8 @@ def write_field(entry: Entry, folder: Path, params: SimulateParams, layouts: Seq
     rng = generator(params, "segmenter", entry.field)
     flawed = flawed_masks(rng, field.cells, field.nuclei, params.side_px / 512 * params.zoom)
     for name, (cells, nuclei) in {"truth_masks": (field.cells, field.nuclei), "masks": flawed}.items():
-        write_png(cell_mask_path(folder / name, entry.image_id), cells)
-        write_png(nucleus_mask_path(folder / name, entry.image_id), nuclei)
+        write_mask(cell_mask_path(folder / name, entry.image_id), cells)
+        write_mask(nucleus_mask_path(folder / name, entry.image_id), nuclei)
     return Written(entry.image_id, field.truth, field.flags, field.debris)
 
 

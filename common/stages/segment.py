@@ -13,14 +13,23 @@ def main(images: Path, masks: Path, cells: Path, params: Path = Path("params.yam
     from common.files import atomic, exclusive
     from common.image_table import fields_of, read_images
     from common.params import load_section
-    from common.segmentation.segmenters import SegmentParams, refuse_many_empty, segment_fields
+    from common.segmentation.segmenters import (
+        SegmentParams,
+        refuse_many_empty,
+        segment_fields,
+        write_blank_masks,
+    )
+    from common.shards import finish_shards
 
     settings = load_section(SegmentParams, params, "segment")
-    fields = fields_of(read_images(images), images)
-    with exclusive(masks), atomic(masks) as masks_part, atomic(cells) as cells_part:
+    known = read_images(images)
+    fields = fields_of(known, images)
+    with exclusive(masks), atomic(masks, resume=True) as masks_part, atomic(cells) as cells_part:
         table, empty = segment_fields(fields, settings, masks_part)
         refuse_many_empty(empty, len(fields), settings.max_empty_share)
+        write_blank_masks(known, masks_part)
         table.to_parquet(cells_part, index=False)
+        finish_shards(masks_part)
     print(f"cells: {len(table)} in {len(fields)} images, by {settings.segmenter}")
 
 
