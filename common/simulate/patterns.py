@@ -96,9 +96,9 @@ def _microtubules(rng: Draw, cell: Cell, stain: Draw) -> Plane:
 
 
 def _nucleus(rng: Draw, cell: Cell) -> Plane:
-    """Chromatin with darker nucleoli, or condensed chromosomes; a trace of dye in the cytoplasm."""
+    """Chromatin with looser, darker parts and nucleoli, or chromosomes; a trace of dye in the cytoplasm."""
     if cell.mitotic:
         return 1.7 * cell.nuclear * soft(rng, cell, 5, 0.1) + 0.02 * cell.dome
-    chromatin = soft(rng, cell, 2.5, 0.12) * soft(rng, cell, 7, 0.15) * soft(rng, cell, 20, 0.2)
-    inside = cell.nuclear * chromatin * (1 - 0.7 * cell.nucleoli)
-    return inside + 0.14 * glow(cell.nuclear, cell, 5) + 0.045 * cell.dome
+    loose = np.minimum(soft(rng, cell, 5.5, 0.17) * soft(rng, cell, 20, 0.24), 1.3)
+    inside = cell.nuclear * loose * soft(rng, cell, 2.5, 0.12) * (1 - 0.75 * cell.nucleoli)
+    return inside + 0.1 * glow(cell.nuclear, cell, 5) + 0.05 * cell.dome

@@ -16,7 +16,7 @@ def nucleoplasm(rng: Draw, cell: Cell, protein: Draw) -> Light:
     """Fill the nucleus with fine grain; nucleoli are darker, by how much depends on the protein."""
     grainy = soft(rng, cell, 2.2, 0.2) * soft(rng, cell, 5, 0.18)
     shown = 0.8 * cell.nuclear * grainy * (1 - np.float32(protein.uniform(0.3, 0.8)) * cell.nucleoli)
-    return Light(shown, haze(rng, cell, protein.uniform(0.2, 1.0)))
+    return Light(shown, haze(rng, cell, protein.uniform(0.25, 1.1)))
 
 
 def nuclear_membrane(rng: Draw, cell: Cell, protein: Draw) -> Light:
@@ -38,7 +38,7 @@ def nucleoli(rng: Draw, cell: Cell, protein: Draw) -> Light:
         blobs = np.maximum(1.8 * blobs - np.float32(1.35) * blur(blobs, 1.8 * cell.zoom), 0)
     shown = blobs * soft(rng, cell, 4, 0.15)
     return Light(
-        shown, _interior(rng, cell, protein.uniform(0.05, 0.35)) + haze(rng, cell, protein.uniform(0.1, 0.55))
+        shown, _interior(rng, cell, protein.uniform(0.05, 0.35)) + haze(rng, cell, protein.uniform(0.12, 0.6))
     )
 
 
@@ -59,7 +59,7 @@ def speckles(rng: Draw, cell: Cell, protein: Draw) -> Light:
     bumps = np.clip(1.3 * grain(rng, cell.mask.shape, 8 * cell.zoom) - 0.9, 0, 1.4)
     free = cell.nuclear * (1 - cell.nucleoli)
     faint = free * np.float32(protein.uniform(0.15, 0.45)) * soft(rng, cell, 3, 0.2)
-    return Light(0.9 * bumps * free, faint + haze(rng, cell, protein.uniform(0.1, 0.55)))
+    return Light(0.9 * bumps * free, faint + haze(rng, cell, protein.uniform(0.12, 0.6)))
 
 
 def bodies(rng: Draw, cell: Cell, protein: Draw) -> Light:
@@ -69,5 +69,5 @@ def bodies(rng: Draw, cell: Cell, protein: Draw) -> Light:
     round_dots = dots(places, rng.uniform(0.5, 1.3, len(places)), 1.2 * cell.zoom, cell.mask.shape)
     return Light(
         round_dots,
-        _interior(rng, cell, protein.uniform(0.08, 0.3)) + haze(rng, cell, protein.uniform(0.1, 0.55)),
+        _interior(rng, cell, protein.uniform(0.08, 0.3)) + haze(rng, cell, protein.uniform(0.12, 0.6)),
     )
