@@ -29,7 +29,7 @@ FAST_PX_PER_UM = PUBLISHED_PX_PER_UM / 4
 TOLERANCE = 1e-3
 """Resizing a float map may leave [0, 1] by this much."""
 
-BODY_LEVEL = 128
+BODY_LEVEL = 176
 """Interior (of 255) above which most cells are apart: where ``flood`` looks for undisputed parts."""
 
 
