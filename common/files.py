@@ -15,24 +15,29 @@ PART = ".part-"
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[Path]:
+def atomic(path: Path, resume: bool = False) -> Iterator[Path]:
     """Give a temporary path beside ``path``, for a file or a folder, and rename it when the block succeeds.
 
     However the block ends, ``path`` holds either what it held before or the complete new output. What a
     killed process left behind is removed by the next writer.
+
+    Args:
+        resume: keep the temporary path when the block fails or is killed, and give it to the next writer.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     discarded = _discarded(path)
     if discarded.exists() and not path.exists():  # a writer was killed between the two renames of a folder
         discarded.rename(path)
+    part = path.parent / f".{path.name}{PART}{'kept' if resume else os.getpid()}"
     for leftover in path.parent.glob(f".{path.name}{PART}*"):
-        discard(leftover)
-    part = path.parent / f".{path.name}{PART}{os.getpid()}"
+        if not resume or leftover != part:
+            discard(leftover)
     try:
         yield part
         _replace(part, path)
     finally:
-        discard(part)
+        if not resume:
+            discard(part)
 
 
 def _replace(part: Path, path: Path) -> None:

@@ -143,3 +143,19 @@ def test_a_file_never_takes_the_place_of_a_folder(tmp_path: Path) -> None:
     with pytest.raises(MachineError, match="out: is a folder"), atomic(tmp_path / "out") as part:
         part.write_text("new")
     assert [path.name for path in tmp_path.rglob("*")] == ["out", "kept"]
+
+
+def test_a_part_that_is_kept_is_given_to_the_next_writer(tmp_path: Path) -> None:
+    (tmp_path / ".out.part-1").write_text("of a writer that kept nothing")
+    with pytest.raises(ZeroDivisionError), atomic(tmp_path / "out", resume=True) as part:
+        part.mkdir()
+        (part / "half").touch()
+        1 / 0  # noqa: B018
+    assert [path.name for path in tmp_path.iterdir()] == [".out.part-kept"]
+    with atomic(tmp_path / "out", resume=True) as part:
+        (part / "rest").touch()
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == [
+        "out",
+        "out/half",
+        "out/rest",
+    ]
