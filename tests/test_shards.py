@@ -52,12 +52,12 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(place: Path, **changes: object) -> tuple[pd.DataFrame, dict[str, str], list[str]]:
+def run(place: Path, size: int = 2, settings: str = "") -> tuple[pd.DataFrame, dict[str, str], list[str]]:
     """Do all shards in ``place/out``; also the items that were done for it."""
     log = place / "log"
     log.unlink(missing_ok=True)
     work = partial(copy_number, log=log)
-    table, faults = run_shards(work, shards_of(place, **changes), place / "out", COLUMNS, "test")
+    table, faults = run_shards(work, shards_of(place, size, settings), place / "out", COLUMNS, "test")
     return table, faults, log.read_text().split() if log.exists() else []
 
 
