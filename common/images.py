@@ -5,6 +5,7 @@ An image in memory is (4, H, W) uint8 or uint16, channels as in ``CHANNELS``.
 
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,7 +83,12 @@ def _field_faults(image_id: str, files: dict[str, list[Path]]) -> list[str]:
 
 
 def read_image(field: Field) -> np.ndarray:
-    """Read a field as (4, H, W) uint8 or uint16.
+    """Read a field as (4, H, W) uint8 or uint16. Raises as ``read_channels``."""
+    return np.stack(read_channels(field))
+
+
+def read_channels(field: Field) -> list[np.ndarray]:
+    """Read a field as four (H, W) channels, which spares a copy where they are resized one by one.
 
     Raises:
         DataError: a file cannot be used (see ``read_channel``), or the channels differ in size or depth.
@@ -92,7 +98,7 @@ def read_image(field: Field) -> np.ndarray:
         if len({getattr(channel, kind) for channel in channels}) > 1:
             found = ", ".join(f"{c} {getattr(a, kind)}" for c, a in zip(COLORS, channels, strict=True))
             raise DataError(f"{field.image_id}: channels differ in {kind}: {found}; export them alike")
-    return np.stack(channels)
+    return channels
 
 
 def read_channel(path: Path, color: str) -> np.ndarray:
@@ -163,9 +169,9 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
     return ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
-def write_png(path: Path, pixels: np.ndarray) -> None:
-    """Write (H, W) uint8 or uint16 pixels, a channel or a mask, whole or not at all."""
-    # Naming a compression level, even the lowest, is 3 x slower than OpenCV's default and 10 % larger.
-    _, content = cv2.imencode(".png", pixels)
+def write_png(path: Path, pixels: np.ndarray, options: Sequence[int] = ()) -> None:
+    """Write (H, W) uint8 or uint16 pixels whole or not at all; ``options`` are those of OpenCV's encoder."""
+    # Naming a compression level, even the lowest, is 3 x slower for pictures than OpenCV's default and 10 % larger.
+    _, content = cv2.imencode(".png", pixels, options)
     with atomic(path) as part:
         part.write_bytes(content.tobytes())

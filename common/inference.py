@@ -11,7 +11,8 @@ import pandas as pd
 
 from common.blending import mean_of
 from common.cells import cell_mask_path, read_mask
-from common.crops import CropParams, write_store
+from common.crops import CropParams
+from common.cutting import write_store
 from common.errors import MissingWeightsError, ParamsError
 from common.files import atomic
 from common.image_table import fields_of

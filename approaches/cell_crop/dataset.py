@@ -7,7 +7,8 @@ from torch.utils.data import Dataset
 
 from approaches.cell_crop.recipe import Recipe
 from common.augment import augment
-from common.crops import CropStore, apply_view
+from common.crops import CropStore
+from common.views import View, apply_view
 
 
 class CellCrops(Dataset[tuple[Tensor, Tensor, int]]):
@@ -17,10 +18,14 @@ class CellCrops(Dataset[tuple[Tensor, Tensor, int]]):
     the crop store.
     """
 
-    def __init__(self, store: CropStore, rows: np.ndarray, targets: np.ndarray, recipe: Recipe) -> None:
-        self.store, self.rows, self.targets, self.recipe = store, rows, targets.astype(np.float32), recipe
-        self.mean = np.array(recipe.normalize.mean, np.float32) * 255
-        self.std = np.array(recipe.normalize.std, np.float32) * 255
+    def __init__(
+        self, store: CropStore, rows: np.ndarray, targets: np.ndarray, recipe: Recipe, view: View
+    ) -> None:
+        store.refuse_view(view)
+        self.store, self.rows, self.targets = store, rows, targets.astype(np.float32)
+        self.recipe, self.view = recipe, view
+        self.mean = np.array(recipe.normalize.mean, np.float32) * view.white
+        self.std = np.array(recipe.normalize.std, np.float32) * view.white
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -28,7 +33,7 @@ class CellCrops(Dataset[tuple[Tensor, Tensor, int]]):
     def __getitem__(self, key: int | tuple[int, int]) -> tuple[Tensor, Tensor, int]:
         epoch, index = key if isinstance(key, tuple) else (None, key)
         row = int(self.rows[index])
-        pixels = apply_view(*self.store.read(row), self.recipe.view)
+        pixels = apply_view(*self.store.read(row), self.view)
         if epoch is not None:
             rng = np.random.default_rng((self.recipe.trainer.seed, epoch, row))
             pixels = augment(pixels, self.recipe.augment, rng)

@@ -34,13 +34,17 @@ def train_fold(
     cells = store.index[KEYS].merge(known, on=KEYS, how="left")
     in_fold, labelled = cells["fold"] == fold, cells["fold"].notna()
     parts = []
-    for name, chosen in (("training", labelled & ~in_fold), ("validation", in_fold)):
+    for name, chosen, view in (
+        ("training", labelled & ~in_fold, recipe.view),
+        ("validation", in_fold, recipe.seen_at_the_end),
+    ):
         rows = np.flatnonzero(chosen)
         if not len(rows):
             raise DataError(
                 f"fold {fold}: no labelled cell for {name}; check data/folds.parquet and the labels"
             )
-        parts.append(CellCrops(store, rows, cells.loc[rows, list(PROBABILITIES)].to_numpy(), recipe))
+        targets = cells.loc[rows, list(PROBABILITIES)].to_numpy()
+        parts.append(CellCrops(store, rows, targets, recipe, view))
     torch.manual_seed(recipe.trainer.seed)  # initial weights and dropout; all else has its own generator
     step = Step(build_network(recipe), LOSSES[recipe.loss], recipe.optimizer, recipe.schedule)
     with tempfile.TemporaryDirectory() as scratch:

@@ -58,9 +58,10 @@ def refuse_other_crops(folder: Path, crops: CropParams) -> None:
         ParamsError: names both ways.
     """
     trained = build(CropParams, json.loads((folder / "crops.json").read_text()), str(folder / "crops.json"))
-    if (trained.field_px, trained.margin_px) != (crops.field_px, crops.margin_px):
+    if (trained.field_px, trained.bit_depth) != (crops.field_px, crops.bit_depth):
+        kinds = [f"field_px={each.field_px} bit_depth={each.bit_depth}" for each in (trained, crops)]
         raise ParamsError(
-            f"{folder}: was trained on crops with {trained}, these have {crops}; use the same crops"
+            f"{folder}: was trained on crops with {kinds[0]}, these have {kinds[1]}; use the same crops"
         )
 
 

@@ -6,9 +6,9 @@ from pydantic import Field, model_validator
 
 from common.augment import Name
 from common.backbones import BackboneParams
-from common.crops import View
 from common.params import Params
 from common.schedules import OptimizerParams, TrainerParams, WarmRestarts
+from common.views import View
 
 
 class Normalize(Params):
@@ -24,6 +24,8 @@ class Recipe(Params):
     labels: Literal["image"]
     """What a cell learns from: the labels of its image."""
     view: View
+    predict_view: View | None = None
+    """Where a system predicts crops in another form than it learns from; validation sees this one, too."""
     normalize: Normalize
     augment: tuple[Name, ...]
     backbone: BackboneParams
@@ -36,4 +38,12 @@ class Recipe(Params):
     def _normalise_each_channel(self) -> "Recipe":
         if not len(self.normalize.mean) == len(self.normalize.std) == len(self.view.channels):
             raise ValueError("normalize.mean and normalize.std need one value for each of view.channels")
+        shapes = [(view.channels, view.size_px, view.bit_depth) for view in (self.view, self.seen_at_the_end)]
+        if shapes[0] != shapes[1]:
+            raise ValueError("predict_view needs the channels, size_px and bit_depth of view")
         return self
+
+    @property
+    def seen_at_the_end(self) -> View:
+        """The view of validation and prediction."""
+        return self.predict_view or self.view

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from pydantic import Field as Limit
 
-from common.cells import COLUMNS, cell_mask_path, measure_cells, nucleus_mask_path, read_mask
+from common.cells import COLUMNS, cell_mask_path, measure_cells, nucleus_mask_path, read_mask, write_mask
 from common.errors import DataError
-from common.images import Field, read_image, write_png
+from common.images import Field, read_image
 from common.parallel import pmap
 from common.params import Params
 from common.segmentation import classical
@@ -64,8 +64,8 @@ def segment_fields(fields: list[Field], params: SegmentParams, out: Path) -> tup
 
 def _segment_one(field: Field, params: SegmentParams, out: Path) -> pd.DataFrame:
     nuclei, cells = SEGMENTERS[params.segmenter](field, read_image(field), params)
-    write_png(cell_mask_path(out, field.image_id), cells)
-    write_png(nucleus_mask_path(out, field.image_id), nuclei)
+    write_mask(cell_mask_path(out, field.image_id), cells)
+    write_mask(nucleus_mask_path(out, field.image_id), nuclei)
     return measure_cells(field.image_id, nuclei, cells)
 
 

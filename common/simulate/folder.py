@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from common.cells import cell_mask_path, nucleus_mask_path, write_mask
 from common.classes import COLORS, format_labels
 from common.errors import DataError
 from common.files import atomic
@@ -50,8 +51,8 @@ def write_field(entry: Entry, folder: Path, params: SimulateParams) -> Written:
     field = simulate_field(entry, params)
     for color, channel in zip(COLORS, field.image, strict=True):
         write_png(folder / entry.split / f"{entry.image_id}_{color}.png", channel)
-    write_png(folder / "truth_masks" / f"{entry.image_id}_cell.png", field.cells)
-    write_png(folder / "truth_masks" / f"{entry.image_id}_nucleus.png", field.nuclei)
+    write_mask(cell_mask_path(folder / "truth_masks", entry.image_id), field.cells)
+    write_mask(nucleus_mask_path(folder / "truth_masks", entry.image_id), field.nuclei)
     return entry.image_id, field.truth
 
 

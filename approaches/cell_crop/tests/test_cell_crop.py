@@ -17,7 +17,8 @@ from approaches.cell_crop.model import build_network, load_model, refuse_other_f
 from approaches.cell_crop.recipe import Recipe
 from common.cells import measure_cells
 from common.classes import CLASSES, COLORS, PROBABILITIES
-from common.crops import CropParams, CropStore, write_store
+from common.crops import CropParams, CropStore
+from common.cutting import write_store
 from common.errors import DataError, MissingWeightsError, ParamsError
 from common.images import Field, write_png
 from common.params import build, load_recipe
@@ -49,9 +50,7 @@ def crops(tmp_path_factory: pytest.TempPathFactory) -> Path:
             )
         tables.append(measure_cells(image_id, mask, mask))
     fields = [Field(i, tuple(folder / f"{i}_{color}.png" for color in COLORS)) for i in "abcd"]
-    write_store(
-        fields, folder, pd.concat(tables), CropParams(field_px=40, margin_px=4, shard_mb=1), folder / "crops"
-    )
+    write_store(fields, folder, pd.concat(tables), CropParams(field_px=40, margin_px=4), folder / "crops")
     return folder / "crops"
 
 
@@ -91,7 +90,9 @@ def test_a_misspelt_key_of_a_recipe_names_the_nearest() -> None:
 
 def test_pixels_are_normalised_from_the_unit_range(crops: Path, small: Recipe) -> None:
     rows = np.array([0])
-    pixels, targets, row = CellCrops(CropStore(crops), rows, np.zeros((1, len(CLASSES))), small)[0]
+    pixels, targets, row = CellCrops(CropStore(crops), rows, np.zeros((1, len(CLASSES))), small, small.view)[
+        0
+    ]
     assert (pixels.shape, targets.shape, row) == ((3, 32, 32), (19,), 0)
     expected = ((100 + ord("a")) / 255 - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225])
     np.testing.assert_allclose(pixels.numpy()[:, 10, 10], expected, rtol=1e-5)
@@ -99,7 +100,7 @@ def test_pixels_are_normalised_from_the_unit_range(crops: Path, small: Recipe) -
 
 def test_augmented_pixels_depend_on_epoch_and_cell_only(crops: Path, small: Recipe) -> None:
     store, targets = CropStore(crops), np.zeros((8, len(CLASSES)))
-    one, other = (CellCrops(store, np.arange(8), targets, small) for _ in range(2))
+    one, other = (CellCrops(store, np.arange(8), targets, small, small.view) for _ in range(2))
     assert all(bool((one[3, i][0] == other[3, i][0]).all()) for i in range(8))
 
 
@@ -146,7 +147,7 @@ def test_each_cell_is_predicted_by_the_fold_that_never_saw_its_image(
 def test_absent_and_foreign_weights_are_refused(small: Recipe, tmp_path: Path) -> None:
     with pytest.raises(MissingWeightsError, match="holds no trained model; run: dvc repro"):
         load_model(tmp_path)
-    save_model(tmp_path, build_network(small), small, CropParams(field_px=40, margin_px=4, shard_mb=1))
+    save_model(tmp_path, build_network(small), small, CropParams(field_px=40, margin_px=4))
     settings = json.loads((tmp_path / "recipe.json").read_text())
     settings["backbone"]["name"] = "resnet10t"
     (tmp_path / "recipe.json").write_text(json.dumps(settings))
@@ -158,7 +159,7 @@ def test_absent_and_foreign_weights_are_refused(small: Recipe, tmp_path: Path) -
 
 
 def test_crops_cut_in_another_way_are_refused(crops: Path, small: Recipe, tmp_path: Path) -> None:
-    save_model(tmp_path, build_network(small), small, CropParams(field_px=80, margin_px=4, shard_mb=1))
+    save_model(tmp_path, build_network(small), small, CropParams(field_px=80, margin_px=4))
     with pytest.raises(ParamsError, match=r"trained on crops with field_px=80 .* these have field_px=40"):
         predicting.predict_rows(tmp_path, CropStore(crops), np.array([0]))
 
