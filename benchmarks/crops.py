@@ -117,8 +117,8 @@ def main() -> None:
         masks = Path(scratch)
         field = Field(FIELD, paths) if all(path.exists() for path in paths) else simulated_field(masks)
         fields, cells = fields_and_cells(field, masks, options.cells)
-        few = cells[cells["image_id"].isin([field.image_id for field in fields[:5]])]
-        report_cutting(fields[:5], masks, few, options.repeats)
+        few = cells[cells["image_id"].isin([field.image_id for field in fields[:20]])]
+        report_cutting(fields[:20], masks, few, options.repeats)
         for params in (CropParams(), CropParams(box="tight"), CropParams(compression="none")):
             out = masks / f"{params.compression}-{params.box}"
             os.environ["HPA_PARALLEL"] = "process"

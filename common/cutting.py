@@ -12,17 +12,18 @@ import pandas as pd
 
 from common.cells import BOX, cell_mask_path, read_mask
 from common.crops import INDEX, PARAMS, CropParams, shard_name
-from common.images import Field, read_channels
+from common.images import Field, read_image
 from common.shards import Shard, fingerprint, finish_shards, run_shards, settle_faults
 from common.views import OTHER, OWN, nucleus_of, to_depth, window_at, window_of
 
 
 @dataclass(frozen=True)
 class CellsOf:
-    """An image and its rows of the cells table."""
+    """An image, the ids of its cells (n,) and their boxes (n, 4)."""
 
     field: Field
-    cells: pd.DataFrame
+    ids: np.ndarray
+    boxes: np.ndarray
 
 
 def write_store(fields: list[Field], masks: Path, cells: pd.DataFrame, params: CropParams, out: Path) -> None:
@@ -37,8 +38,9 @@ def write_store(fields: list[Field], masks: Path, cells: pd.DataFrame, params: C
     Raises:
         DataError: images or masks cannot be used, and ``params.on_fault`` is ``stop``. Lists them all.
     """
-    by_image = dict(list(cells.groupby("image_id")))
-    items = [CellsOf(field, by_image[field.image_id]) for field in fields if field.image_id in by_image]
+    rows, ids, boxes = cells.groupby("image_id").indices, cells["cell_id"].to_numpy(), cells[BOX].to_numpy()
+    full = [(field, rows[field.image_id]) for field in fields if field.image_id in rows]
+    items = [CellsOf(field, ids[chosen], boxes[chosen]) for field, chosen in full]
     shards = [
         _shard(number, part, masks, params) for number, part in enumerate(_parts(items, params.shard_cells))
     ]
@@ -55,7 +57,7 @@ def _parts(items: list[CellsOf], size: int) -> Iterator[list[CellsOf]]:
     part: list[CellsOf] = []
     for item in items:
         part.append(item)
-        if sum(len(item.cells) for item in part) >= size:
+        if sum(len(item.ids) for item in part) >= size:
             yield part
             part = []
     if part:
@@ -63,33 +65,45 @@ def _parts(items: list[CellsOf], size: int) -> Iterator[list[CellsOf]]:
 
 
 def _shard(number: int, items: list[CellsOf], masks: Path, params: CropParams) -> Shard[CellsOf]:
-    names = [item.field.image_id for item in items]
+    cells = [(item.field.image_id, item.ids.tolist(), item.boxes.tolist()) for item in items]
+    settings = f"{params.model_dump_json(exclude={'on_fault'})} {cells}"
     files = [
         path for item in items for path in (*item.field.paths, cell_mask_path(masks, item.field.image_id))
     ]
-    boxes = pd.concat([item.cells[["image_id", "cell_id", *BOX]] for item in items]).to_csv(index=False)
-    settings = params.model_dump_json(exclude={"on_fault"})
-    return Shard(number, dict(zip(names, items, strict=True)), fingerprint(settings + boxes, files))
+    return Shard(number, {item.field.image_id: item for item in items}, fingerprint(settings, files))
 
 
 def _cut_image(item: CellsOf, folder: Path, shard: int, masks: Path, params: CropParams) -> pd.DataFrame:
     name = item.field.image_id
-    channels = read_channels(item.field)
-    mask = read_mask(cell_mask_path(masks, name), channels[0].shape)
-    scale = min(1.0, params.field_px / max(mask.shape))
-    if scale < 1:
-        size = (round(mask.shape[1] * scale), round(mask.shape[0] * scale))
-        channels = [cv2.resize(channel, size, interpolation=cv2.INTER_AREA) for channel in channels]
-        mask = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT)
-    image = to_depth(np.stack(channels), params.bit_depth)
+    image, mask, scale = _read_small(item.field, cell_mask_path(masks, name), params.field_px)
+    image = to_depth(image, params.bit_depth)
     rows = []
     with (folder / shard_name(shard)).open("ab") as file:
-        for cell_id, *box in item.cells[["cell_id", *BOX]].itertuples(index=False):
-            planes, inner = cut_cell(image, mask, cell_id, np.array(box) * scale, params)
+        for cell_id, box in zip(item.ids.tolist(), item.boxes * scale, strict=True):
+            planes, inner = cut_cell(image, mask, cell_id, box, params)
             content = _pack(planes, params)
-            rows.append((name, cell_id, *inner, shard, file.tell(), len(content), *planes.shape[1:]))
+            rows.append((cell_id, *inner, shard, file.tell(), len(content), *planes.shape[1:]))
             file.write(content)
-    return pd.DataFrame(rows, columns=INDEX)
+    table = pd.DataFrame(np.array(rows), columns=INDEX[1:])
+    table.insert(0, "image_id", name)
+    return table
+
+
+def _read_small(field: Field, mask_path: Path, field_px: int) -> tuple[np.ndarray, np.ndarray, float]:
+    """A field (4, h, w) and its mask (h, w), the longer side at most ``field_px``, and how much they were reduced."""
+    shapes: list[tuple[int, int]] = []
+
+    def reduce(channel: np.ndarray) -> np.ndarray:
+        height, width = channel.shape
+        shapes.append((height, width))
+        scale = min(1.0, field_px / max(height, width))
+        size = (round(width * scale), round(height * scale))
+        return channel if scale == 1 else cv2.resize(channel, size, interpolation=cv2.INTER_AREA)
+
+    image = read_image(field, reduce)
+    mask = read_mask(mask_path, shapes[0])
+    small = cv2.resize(mask, (image.shape[2], image.shape[1]), interpolation=cv2.INTER_NEAREST_EXACT)
+    return image, small, min(1.0, field_px / max(mask.shape))
 
 
 def _pack(planes: np.ndarray, params: CropParams) -> bytes:
