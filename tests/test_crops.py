@@ -353,7 +353,9 @@ def test_images_that_cannot_be_used_are_left_out_and_listed(
 ) -> None:
     fields, cells = inputs(tmp_path, 4, draw_image, write_image)
     fields[1].paths[2].write_bytes(b"")
-    write_store(fields, tmp_path / "masks", cells, CropParams(on_fault="skip"), tmp_path / "store")
+    write_store(
+        fields, tmp_path / "masks", cells, CropParams(box="tight", on_fault="skip"), tmp_path / "store"
+    )
     store = CropStore(tmp_path / "store")
     assert store.index["image_id"].tolist() == ["i0", "i2", "i3"]
     assert store.skipped() == {"i1"}

@@ -195,7 +195,7 @@ def test_a_view_of_sixteen_bit_crops_differs_from_one_of_eight_by_rounding_only(
     ("changes", "words"),
     [
         ({"margin_px": 17}, ["margin_px 17, the store keeps 16"]),
-        ({"margin_share": 0.2, "mask": "others"}, ["margin_share 0.2, the store keeps 0.0"]),
+        ({"margin_share": 0.2, "mask": "others"}, ["margin_share 0.2, the store keeps 0"]),
         ({"window_px": 64}, ["window_px 64, the store keeps 0"]),
         ({"bit_depth": 16, "mask": "own"}, ["bit_depth 16, the store keeps 8"]),
         ({"margin_px": 17, "mask": "own", "dim": 0.5}, ["margin_px 17, the store keeps 16"]),
