@@ -1,6 +1,11 @@
-"""The crop store: what is stored and what a recipe sees, against slow plain code."""
+"""The crop store: what is stored, against slow plain code; read from anywhere, whatever happened to its writer."""
 
+import multiprocessing
+import shutil
+import signal
+import sys
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +13,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from common.cells import measure_cells
-from common.classes import CHANNELS
-from common.crops import CropParams, CropStore, View, apply_view, cut_cell, write_store
-from common.errors import DataError
+from common.cells import COLUMNS, measure_cells, write_mask
+from common.classes import CHANNELS, COLORS
+from common.crops import CropParams, CropStore
+from common.cutting import cut_cell, write_store
+from common.errors import DataError, ParamsError
+from common.image_table import COLUMNS as IMAGE_COLUMNS
 from common.images import Field, write_png
+from common.views import View, apply_view
+from tests.running import ROOT, run_in
 
 Draw = Callable[..., np.ndarray]
 MARGIN = 5
@@ -64,9 +73,9 @@ def slow_view(planes: list[Any], box: list[int], view: View) -> np.ndarray:
 
 
 def stored(
-    folder: Path, image: np.ndarray, mask: np.ndarray, write: Callable[..., Field], **changes: int
+    folder: Path, image: np.ndarray, mask: np.ndarray, write: Callable[..., Field], **changes: Any
 ) -> CropStore:
-    params = CropParams(**{"field_px": 64, "margin_px": MARGIN, "shard_mb": 1, **changes})
+    params = CropParams(**{"field_px": 64, "margin_px": MARGIN, "box": "tight", **changes})
     (folder / "masks").mkdir()
     write_png(folder / "masks/a_cell.png", mask)
     cells = measure_cells("a", mask, mask)
@@ -138,19 +147,6 @@ def test_a_cell_at_the_edge_of_an_oblong_field_keeps_a_pixel(
         assert (apply_view(*store.read(place), view) == 9).all()
 
 
-def test_a_stretched_view_averages_and_a_padded_one_keeps_the_form() -> None:
-    crop = np.zeros((5, 4, 8), np.uint8)
-    crop[1], crop[4] = np.arange(32).reshape(4, 8), 1
-    box = np.array([0, 0, 4, 8])
-    stretch = View(channels=("protein",), mask="own", square="stretch", margin_px=0, size_px=4)
-    pairs = crop[1].reshape(4, 4, 2).mean(axis=2)
-    assert np.abs(apply_view(crop, box, stretch)[..., 0] - pairs).max() <= 0.5
-    pad = stretch.model_copy(update={"square": "pad"})
-    padded = apply_view(crop, box, pad)[..., 0]
-    assert (padded[[0, 3]] == 0).all()
-    assert np.abs(padded[1:3] - crop[1].reshape(2, 2, 4, 2).mean(axis=(1, 3))).max() <= 0.5
-
-
 def test_shards_are_closed_when_full_and_every_crop_is_found_again(
     tmp_path: Path, draw_image: Draw, write_image: Callable[..., Field]
 ) -> None:
@@ -164,7 +160,7 @@ def test_shards_are_closed_when_full_and_every_crop_is_found_again(
         fields.append(write_image(tmp_path / "pixels", f"i{number}", image))
         cells.append(measure_cells(f"i{number}", mask, mask))
         expected.append(image)
-    params = CropParams(field_px=64, margin_px=0, shard_mb=0)
+    params = CropParams(field_px=64, margin_px=0, shard_cells=1)
     write_store(fields, tmp_path / "masks", pd.concat(cells), params, tmp_path / "store")
     store = CropStore(tmp_path / "store")
     assert len(list((tmp_path / "store").glob("shard-*.bin"))) == 4
@@ -172,17 +168,78 @@ def test_shards_are_closed_when_full_and_every_crop_is_found_again(
         np.testing.assert_array_equal(store.read(number)[0][:4], expected[number])
 
 
-def test_sixteen_bit_pixels_are_stored_as_eight(tmp_path: Path, write_image: Callable[..., Field]) -> None:
+@pytest.mark.parametrize(("bit_depth", "values"), [(8, (255, 7)), (16, (65535, 257 * 7 + 30))])
+def test_sixteen_bit_pixels_are_kept_or_rounded(
+    tmp_path: Path, write_image: Callable[..., Field], bit_depth: int, values: tuple[int, int]
+) -> None:
     image = np.full((4, 64, 64), 65535, np.uint16)
-    image[1] = 257 * 7
-    store = stored(tmp_path, image, random_mask(2), write_image)
-    crop, _ = store.read(0)
-    assert (set(crop[0].ravel()), set(crop[1].ravel())) == ({255}, {7})
+    image[1] = 257 * 7 + 30
+    crop, _ = stored(tmp_path, image, random_mask(2), write_image, bit_depth=bit_depth).read(0)
+    assert crop.dtype == f"uint{bit_depth}"
+    assert (set(crop[0].ravel()), set(crop[1].ravel())) == ({values[0]}, {values[1]})
+    assert set(crop[4].ravel()) <= {0, 1, 2}
+
+
+def test_eight_bit_pixels_fill_a_store_of_sixteen(
+    tmp_path: Path, draw_image: Draw, write_image: Callable[..., Field]
+) -> None:
+    image, mask = draw_image(0, 64), np.ones((64, 64), np.uint16)
+    crop, _ = stored(tmp_path, image, mask, write_image, bit_depth=16).read(0)
+    np.testing.assert_array_equal(crop[:4], image.astype(int) * 257)
+
+
+def test_a_store_without_compression_reads_the_same(
+    tmp_path: Path, draw_image: Draw, write_image: Callable[..., Field]
+) -> None:
+    image, mask = draw_image(0, 64), random_mask(0)
+    stores = []
+    for compression in ("lz4", "none"):
+        (tmp_path / compression).mkdir()
+        stores.append(stored(tmp_path / compression, image, mask, write_image, compression=compression))
+    for row in range(len(stores[0])):
+        for packed, plain in zip(stores[0].read(row), stores[1].read(row), strict=True):
+            np.testing.assert_array_equal(packed, plain)
+    sizes = [sum(file.stat().st_size for file in store.folder.glob("*.bin")) for store in stores]
+    assert sizes[0] < sizes[1] == sum(store_bytes(stores[1]))
+
+
+def store_bytes(store: CropStore) -> list[int]:
+    return [store.read(row)[0].nbytes for row in range(len(store))]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_square_store_keeps_the_square_as_far_as_the_image_goes(
+    tmp_path: Path, seed: int, draw_image: Draw, write_image: Callable[..., Field]
+) -> None:
+    image, mask = draw_image(seed, 64), random_mask(seed)
+    store = stored(tmp_path, image, mask, write_image, box="square", margin_px=2)
+    for place, row in enumerate(measure_cells("a", mask, mask).itertuples()):
+        crop, box = store.read(place)
+        top, left = row.y0 - box[0], row.x0 - box[1]
+        side = max(row.y1 - row.y0, row.x1 - row.x0)
+        y0, x0 = row.y0 - (side - (row.y1 - row.y0)) // 2 - 2, row.x0 - (side - (row.x1 - row.x0)) // 2 - 2
+        assert (top, left) == (max(y0, 0), max(x0, 0))
+        assert crop.shape[1:] == (min(y0 + side + 4, 64) - top, min(x0 + side + 4, 64) - left)
+        np.testing.assert_array_equal(
+            crop[:4], image[:, top : top + crop.shape[1], left : left + crop.shape[2]]
+        )
+
+
+def test_a_store_for_windows_holds_them_round_box_and_nucleus() -> None:
+    image = np.zeros((4, 200, 200), np.uint8)
+    image[2, 90:94, 60:64] = 50  # its middle is 92, 62
+    mask = np.zeros((200, 200), np.uint16)
+    mask[90:110, 60:120] = 4
+    params = CropParams(box="tight", margin_px=0, window_px=50)
+    planes, inner = cut_cell(image, mask, 4, np.array([90, 60, 110, 120]), params)
+    assert inner == (90 - 67, 60 - 37, 110 - 67, 120 - 37)
+    assert planes.shape == (5, 125 - 67, 120 - 37)
 
 
 def test_a_box_of_fractions_is_rounded_outwards() -> None:
     image = np.arange(4 * 100, dtype=np.uint8).reshape(4, 10, 10)
-    planes, inner = cut_cell(image, np.ones((10, 10), np.uint16), 1, np.array([2.5, 3.0, 4.2, 6.0]), 1)
+    params = CropParams(box="tight", margin_px=1)
+    planes, inner = cut_cell(image, np.ones((10, 10), np.uint16), 1, np.array([2.5, 3.0, 4.2, 6.0]), params)
     np.testing.assert_array_equal(planes[:4], image[:, 1:6, 2:7])
     assert inner == (1, 1, 4, 4)
 
@@ -197,3 +254,184 @@ def test_a_mask_of_another_size_than_its_image_is_refused(
 def test_a_missing_store_is_an_error_with_the_command_that_makes_it(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such table; run: dvc repro crops"):
         CropStore(tmp_path)
+
+
+def test_a_damaged_or_absent_shard_is_named(
+    tmp_path: Path, draw_image: Draw, write_image: Callable[..., Field]
+) -> None:
+    folder = stored(tmp_path, draw_image(0, 64), random_mask(0), write_image).folder
+    shard = folder / "shard-00000.bin"
+    content = shard.read_bytes()
+    for damage in (content[:-1], b"\xff" * len(content)):
+        shard.write_bytes(damage)
+        with pytest.raises(
+            DataError, match=r"shard-00000.bin: is absent or damaged; run: dvc repro -f crops"
+        ):
+            CropStore(folder).read(0)
+    shard.unlink()
+    with pytest.raises(DataError, match="absent or damaged"):
+        CropStore(folder).read(0)
+
+
+def test_a_view_that_wants_more_than_is_stored_is_refused(
+    tmp_path: Path, draw_image: Draw, write_image: Callable[..., Field]
+) -> None:
+    store = stored(tmp_path, draw_image(0, 64), random_mask(0), write_image)
+    wanted = View(channels=("protein",), mask="others", square="pad", size_px=8, margin_px=9, box="square")
+    with pytest.raises(
+        ParamsError, match=r"wants box square, .* tight; margin_px 9, the store keeps 5; change"
+    ):
+        store.refuse_view(wanted)
+
+
+def read_all(store: CropStore) -> list[bytes]:
+    return [store.read(row)[0].tobytes() for row in range(len(store))]
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_a_store_that_is_open_may_go_to_other_processes(
+    tmp_path: Path, draw_image: Draw, write_image: Callable[..., Field], start: str
+) -> None:
+    store = stored(tmp_path, draw_image(0, 64), random_mask(0), write_image)
+    expected = read_all(store)
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context(start)) as pool:
+        sums = list(pool.map(CropStore.read, [store] * 2, [0, len(store) - 1]))
+    assert [crop.tobytes() for crop, _ in sums] == [expected[0], expected[-1]]
+
+
+def test_more_shards_than_may_be_open_are_read(
+    tmp_path: Path, draw_image: Draw, write_image: Callable[..., Field], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("common.crops.OPEN_SHARDS", 2)
+    folder = several(tmp_path, 5, draw_image, write_image)
+    store = CropStore(folder)
+    crops = [store.read(row)[0] for row in range(len(store))]  # the first ones outlive their closed shards
+    again = CropStore(folder)
+    for row in (4, 0, 3, 1, 2):
+        np.testing.assert_array_equal(again.read(row)[0], crops[row])
+
+
+def several(
+    folder: Path, count: int, draw_image: Draw, write_image: Callable[..., Field], **changes: Any
+) -> Path:
+    """A store of images i0, i1 ... of one cell each, a shard an image; returns its folder."""
+    fields, cells = inputs(folder, count, draw_image, write_image)
+    params = CropParams(field_px=64, shard_cells=1, compression="none", **changes)
+    write_store(fields, folder / "masks", cells, params, folder / "store")
+    return folder / "store"
+
+
+def inputs(
+    folder: Path, count: int, draw_image: Draw, write_image: Callable[..., Field]
+) -> tuple[list[Field], pd.DataFrame]:
+    (folder / "masks").mkdir(exist_ok=True)
+    fields, cells = [], []
+    for number in range(count):
+        mask = np.zeros((64, 64), np.uint16)
+        mask[5:20, 5 : 20 + number] = 1
+        write_mask(folder / f"masks/i{number}_cell.png", mask)
+        fields.append(write_image(folder / "pixels", f"i{number}", draw_image(number, 64)))
+        cells.append(measure_cells(f"i{number}", mask, mask))
+    return fields, pd.concat(cells)
+
+
+def test_images_that_cannot_be_used_stop_the_stage_and_are_all_named(
+    tmp_path: Path, draw_image: Draw, write_image: Callable[..., Field]
+) -> None:
+    fields, cells = inputs(tmp_path, 4, draw_image, write_image)
+    fields[1].paths[2].write_bytes(b"<html>")
+    (tmp_path / "masks/i3_cell.png").unlink()
+    with pytest.raises(
+        DataError, match=r"2 of 4 images cannot(.|\n)*i1_blue.png: holds a web(.|\n)*i3_cell.png: no"
+    ):
+        write_store(fields, tmp_path / "masks", cells, CropParams(), tmp_path / "store")
+    assert not (tmp_path / "store/index.parquet").exists()
+
+
+def test_images_that_cannot_be_used_are_left_out_and_listed(
+    tmp_path: Path, draw_image: Draw, write_image: Callable[..., Field], capsys: pytest.CaptureFixture[str]
+) -> None:
+    fields, cells = inputs(tmp_path, 4, draw_image, write_image)
+    fields[1].paths[2].write_bytes(b"")
+    write_store(
+        fields, tmp_path / "masks", cells, CropParams(box="tight", on_fault="skip"), tmp_path / "store"
+    )
+    store = CropStore(tmp_path / "store")
+    assert store.index["image_id"].tolist() == ["i0", "i2", "i3"]
+    assert store.skipped() == {"i1"}
+    assert "1 of 4 images are left out" in capsys.readouterr().out
+    for row, number in enumerate((0, 2, 3)):
+        np.testing.assert_array_equal(store.read(row)[0][:4], draw_image(number, 64)[:, :36, : 36 + number])
+
+
+def test_a_store_without_cells_is_empty(tmp_path: Path) -> None:
+    write_store([], tmp_path, pd.DataFrame(columns=COLUMNS), CropParams(), tmp_path / "store")
+    assert (len(CropStore(tmp_path / "store")), CropStore(tmp_path / "store").skipped()) == (0, set())
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_the_number_of_processes_does_not_change_a_byte(
+    tmp_path: Path, draw_image: Draw, write_image: Callable[..., Field], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = contents(several(tmp_path, 4, draw_image, write_image))
+    monkeypatch.setenv("HPA_PARALLEL", "process")
+    monkeypatch.setenv("HPA_WORKERS", "2")
+    shutil.rmtree(tmp_path / "store")
+    assert contents(several(tmp_path, 4, draw_image, write_image)) == one
+    assert sorted(one) == [
+        "index.parquet",
+        "params.json",
+        *(f"shard-0000{number}.bin" for number in range(4)),
+    ]
+
+
+KILLS_ITSELF = """
+import os, signal, sys
+from pathlib import Path
+from common import cutting
+from common.stages.crops import main
+
+def cut(item, *given, cut=cutting._cut_image, **named):
+    with open("log", "a") as log:
+        log.write(item.field.image_id + "\\n")
+    if item.field.image_id == sys.argv[1]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return cut(item, *given, **named)
+
+cutting._cut_image = cut
+main(Path("images"), Path("masks"), Path("cells.parquet"), Path("crops"))
+"""
+
+
+def test_a_killed_stage_goes_on_and_writes_the_same_bytes(
+    tmp_path: Path, draw_image: Draw, write_image: Callable[..., Field]
+) -> None:
+    fields, cells = inputs(tmp_path, 6, draw_image, write_image)
+    cells.to_parquet(tmp_path / "cells.parquet", index=False)
+    (tmp_path / "pixels").rename(tmp_path / "images")
+    table = pd.DataFrame({"image_id": [field.image_id for field in fields]})
+    for place, color in enumerate(COLORS):
+        table[color] = [field.paths[place].name for field in fields]
+    for column in set(IMAGE_COLUMNS) - set(table):
+        table[column] = None
+    table.to_parquet(tmp_path / "images/images.parquet", index=False)
+    (tmp_path / "params.yaml").write_text("crops: {field_px: 64, shard_cells: 2}\n")
+
+    def run(deadly: str) -> tuple[int, list[str]]:
+        (tmp_path / "log").unlink(missing_ok=True)
+        command = (sys.executable, "-c", KILLS_ITSELF, deadly)
+        done = run_in(tmp_path, *command, check=False, PYTHONPATH=str(ROOT), HPA_PARALLEL="serial")
+        return done.returncode, (tmp_path / "log").read_text().split()
+
+    assert run("none") == (0, [f"i{number}" for number in range(6)])
+    whole = contents(tmp_path / "crops")
+    shutil.rmtree(tmp_path / "crops")  # as DVC does before it runs a stage
+    assert run("i3") == (-signal.SIGKILL, ["i0", "i1", "i2", "i3"])
+    assert not (tmp_path / "crops").exists()
+    assert run("i5") == (-signal.SIGKILL, ["i2", "i3", "i4", "i5"])
+    assert run("none") == (0, ["i4", "i5"])
+    assert contents(tmp_path / "crops") == whole
+    assert not list(tmp_path.glob(".crops.part-*"))
