@@ -33,7 +33,7 @@ OBVIOUS_GREEN = 150.0
 """``green_top`` from which staining is obvious (github.com/SamusRam/hpa-single-cell)."""
 
 BLURRED = 0.015
-"""Ours: 71 cells of real fields have .05 or more in the sharper channel; under a blur of 1 um 99 % have less than this."""
+"""Ours: 71 cells of real fields have .05 or more in the sharper channel; under a blur of 1 um, 99 % have less."""
 
 
 def border_nucleus(cells: pd.DataFrame) -> pd.Series:
