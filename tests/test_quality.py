@@ -216,6 +216,12 @@ def test_the_labels_stage_leaves_out_cells_that_do_not_train(tmp_path: Path) -> 
         assert "".join(pd.read_parquet(tmp_path / "out")["image_id"]) == expected
 
 
+def test_no_cells_are_judged_without_complaint() -> None:
+    judged = judge_cells(pd.DataFrame(columns=[*COLUMNS, *QUALITY]), QualityParams())
+    assert judged.empty
+    assert list(judged.columns) == [*RULES, "obvious_staining", "weight"]
+
+
 def test_an_old_table_is_refused() -> None:
     old = cells_like({}).drop(columns=QUALITY)
     with pytest.raises(DataError, match=r"lacks the columns area_share, .*run: dvc repro -f segment"):
