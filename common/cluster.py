@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
+LOCAL = {
+    # What was killed is done again by ``pmap``, alone; the scheduler would do it again beside others.
+    "distributed.scheduler.allowed-failures": 0,
+    # A worker that is killed twice within the usual 15 s would be taken for lost, and never started again.
+    "distributed.deploy.lost-worker-timeout": "1 day",
+}
+"""Settings of a cluster on this machine."""
+
 
 @contextmanager
 def cluster(workers: int) -> Iterator["Client"]:
@@ -25,13 +33,14 @@ def cluster(workers: int) -> Iterator["Client"]:
     from distributed import Client
 
     if address := os.environ.get("DASK_SCHEDULER_ADDRESS"):
-        client = _connect(address)
+        with _connect(address) as client:
+            yield client
     else:
-        # What was killed is done again by ``pmap``, alone; the scheduler would do it again beside others.
-        with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
-            client = Client(n_workers=workers, threads_per_worker=1, dashboard_address=None)
-    with client:
-        yield client
+        with (
+            dask.config.set(LOCAL),
+            Client(n_workers=workers, threads_per_worker=1, dashboard_address=None) as client,
+        ):
+            yield client
 
 
 def _connect(address: str) -> "Client":

@@ -9,7 +9,7 @@ import csv
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from common.cells import cell_mask_path
@@ -51,6 +51,16 @@ class Competition:
         masks = self.folder / "truth_masks"
         known = [field for field in self.train + self.test if field.image_id in cells]
         return [TrueField(f, cell_mask_path(masks, f.image_id), cells[f.image_id]) for f in known]
+
+
+def only(competition: Competition, image_ids: set[str]) -> Competition:
+    """The part of a competition that speaks of some images."""
+    return replace(
+        competition,
+        train=[field for field in competition.train if field.image_id in image_ids],
+        test=[field for field in competition.test if field.image_id in image_ids],
+        truth={cell: classes for cell, classes in competition.truth.items() if cell[0] in image_ids},
+    )
 
 
 def read_competition(folder: Path) -> Competition:

@@ -16,7 +16,8 @@ from common.duplicates import duplicate_groups, perceptual_hash
 from common.errors import DataError, fail_together
 from common.image_table import COLUMNS
 from common.images import Field, find_fields, read_channel, read_image
-from common.parallel import pmap
+from common.parallel import killed_at, pmap
+from common.shards import OnFault, settle_faults
 from common.truth import COLUMNS as TRUTH_COLUMNS
 
 Split = Literal["train", "test"]
@@ -59,15 +60,21 @@ def folder_entries(folder: Path) -> list[Entry]:
     return [Entry(field, "test", sample_id=field.image_id) for field in fields]
 
 
-def ingest(entries: list[Entry], source: str, out: Path, take: Take = "copy") -> pd.DataFrame:
+def ingest(
+    entries: list[Entry], source: str, out: Path, take: Take = "copy", on_fault: OnFault = "stop"
+) -> pd.DataFrame:
     """Open every image, ``take`` its files to ``out/pixels`` and write ``out/images.parquet``.
 
+    Images that cannot be used stop it, or are left out and listed in ``out/skipped.csv``.
+
     Raises:
-        DataError: files that cannot be used; all of them are listed.
+        DataError: images cannot be used, and ``on_fault`` is ``stop`` or there is no other; lists them all.
     """
     (out / "pixels").mkdir(parents=True)
-    records = list(pmap(partial(_ingest_one, source=source, out=out, take=take), entries, "images"))
-    fail_together([r for r in records if isinstance(r, str)], source, "mend or remove these images")
+    work = partial(_ingest_one, source=source, out=out, take=take)
+    records = list(pmap(work, entries, "images", deadly=lambda entry: killed_at(entry.field.image_id)))
+    faults = {e.field.image_id: r for e, r in zip(entries, records, strict=True) if isinstance(r, str)}
+    settle_faults(faults, len(entries), on_fault, out)
     rows = [record for record in records if isinstance(record, dict)]
     hashes = np.array([row.pop("hashes") for row in rows], dtype=np.uint64).reshape(-1, 3)
     table = pd.DataFrame(rows)

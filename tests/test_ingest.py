@@ -15,6 +15,8 @@ from common.errors import DataError
 from common.image_table import fields_of, read_images
 from common.images import Field, read_image
 from common.ingest import Take, competition_entries, folder_entries, ingest, write_no_truth, write_truth
+from common.shards import SKIPPED
+from common.sources import collect_competition
 from common.truth import read_truth
 
 
@@ -64,11 +66,36 @@ def test_all_unusable_images_are_listed_and_no_table_is_written(
 ) -> None:
     (competition_folder / "train/a1_red.png").write_bytes(b"")
     (competition_folder / "test/c1_blue.png").write_text("<html>")
-    with pytest.raises(DataError, match="kaggle: 2 faults; mend or remove these images") as caught:
+    with pytest.raises(DataError, match="2 of 4 images cannot be used: 2 faults; mend them") as caught:
         ingest(competition_entries(read_competition(competition_folder)), "kaggle", tmp_path / "out")
     assert "a1_red.png: is empty (0 bytes)" in str(caught.value)
     assert "c1_blue.png: holds a web page" in str(caught.value)
     assert not (tmp_path / "out/images.parquet").exists()
+
+
+def test_unusable_images_are_left_out_with_their_truth_and_listed(
+    competition_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (competition_folder / "train/a1_red.png").write_bytes(b"")
+    images, truth = tmp_path / "images", tmp_path / "truth"
+    table = collect_competition(competition_folder, "kaggle", images, truth, "skip")
+    assert list(table["image_id"]) == list(read_images(images)["image_id"]) == ["a2", "b1", "c1"]
+    assert not list((images / "pixels").glob("a1_*"))
+    listed = pd.read_csv(images / SKIPPED)
+    assert listed["image_id"].tolist() == ["a1"]
+    assert "a1_red.png: is empty" in listed["reason"][0]
+    assert "1 of 4 images are left out" in capsys.readouterr().out
+    assert set(read_truth(truth)["image_id"]) == {"c1"}
+    assert [path.name for path in (truth / "masks").iterdir()] == ["c1_cell.png"]
+
+
+def test_when_all_images_are_unusable_nothing_is_left_to_skip(
+    competition_folder: Path, tmp_path: Path
+) -> None:
+    for path in (competition_folder / "train").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(DataError, match="3 of 3 images cannot be used"):
+        ingest(folder_entries(competition_folder / "train"), "folder", tmp_path / "out", on_fault="skip")
 
 
 def test_images_of_ones_own_are_all_test_images(competition_folder: Path, tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def cluster() -> Iterator[LocalCluster]:
     """A Dask cluster of two processes that can import these tests."""
     with (
         pytest.MonkeyPatch.context() as patch,
-        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        dask.config.set(connecting.LOCAL),
     ):
         patch.syspath_prepend(ROOT)
         with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as running:
