@@ -67,7 +67,8 @@ def _organiser(rng: np.random.Generator, body: Body, cytoplasm: Mask) -> tuple[f
 def _microtubules(rng: np.random.Generator, body: Body, mask: Mask, organiser: tuple[float, float]) -> Plane:
     """(h, w) fibres from the organising centre and from all round the nucleus, which they turn aside from.
 
-    A part crosses the nucleus: above or below it, the more the lower the optical section lies.
+    A part crosses the nucleus: above or below it, the more the lower the optical section lies. Crowded fibres
+    add up to less than their sum, as antibodies reach fewer of them.
     """
     cytoplasm = mask & (body.nucleus_reach > 1.03)
     near = pick(rng, cytoplasm & (body.nucleus_reach < 2), 110)
@@ -78,7 +79,8 @@ def _microtubules(rng: np.random.Generator, body: Body, mask: Mask, organiser: t
     crossing = pick(rng, mask & (body.reach < 0.8), 40)
     headings = rng.uniform(0, 2 * np.pi, len(crossing))
     over_nucleus = walks(rng, crossing, headings, Gait(1.2 * body.radius, 0.06), mask, body.zoom)
-    return 0.5 * thicken(round_nucleus + rng.beta(0.5, 1.5) * over_nucleus, FIBRE_PX * body.zoom)
+    crowd = thicken(round_nucleus + rng.beta(0.5, 1.5) * over_nucleus, FIBRE_PX * body.zoom)
+    return 0.65 * crowd / (1 + 0.18 * crowd)
 
 
 def _spindle(rng: np.random.Generator, body: Body, mask: Mask) -> Plane:

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 KNOBS = {
     # name: (at difficulty 0, at difficulty 1)
-    "expression_spread": (0.25, 0.9),
+    "expression_spread": (0.2, 0.8),
     "background": (0.01, 0.09),
     "photons": (1000.0, 100.0),
     "blur_px": (0.3, 0.8),
-    "leak": (0.5, 1.9),
-    "dimming": (0.0, 0.5),
+    "leak": (0.45, 1.95),
+    "dimming": (0.0, 0.4),
     "confusers": (0.0, 0.35),
     "defocused": (0.0, 0.1),
 }

@@ -10,7 +10,7 @@ from common.simulate.difficulty import Conditions
 from common.simulate.structures import Plane, blur
 
 BRIGHT = (
-    (1.10, 0.85, 1.7),  # microtubules
+    (0.88, 0.85, 1.4),  # microtubules
     (0.63, 0.60, 1.2),  # protein
     (1.00, 0.80, 1.10),  # nucleus
     (0.70, 0.80, 1.6),  # reticulum

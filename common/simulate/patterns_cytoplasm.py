@@ -33,18 +33,18 @@ def centrosome(rng: Draw, cell: Cell, protein: Draw) -> Light:
     gap = rng.normal(0, 2 * cell.zoom, (2, 2)) * [[0.0], [1.0]]
     if cell.mitotic:
         gap[1] = 2 * (np.asarray(cell.centre) - cell.organiser)
-    heights = np.array([1.3, 1.3 * (cell.mitotic or rng.random() < 0.6)])
-    pair = dots(np.asarray(cell.organiser) + gap, heights, 1.1 * cell.zoom, cell.mask.shape)
-    return Light(pair, haze(rng, cell, protein.uniform(0.06, 0.4)))
+    heights = np.array([1.7, 1.7 * (cell.mitotic or rng.random() < 0.6)])
+    pair = dots(np.asarray(cell.organiser) + gap, heights, 1.4 * cell.zoom, cell.mask.shape)
+    return Light(pair, haze(rng, cell, protein.uniform(0.05, 0.25)))
 
 
 def mitochondria(rng: Draw, cell: Cell, protein: Draw) -> Light:
     """Scatter short worms (.5 um thick), many beside the nucleus and few near the edge."""
-    starts = pick(rng, cell.cytoplasm, int(protein.integers(200, 420)))
-    kept = starts[rng.random(len(starts)) < np.exp(-2 * _at(away(cell), starts))]
+    starts = pick(rng, cell.cytoplasm, int(protein.integers(250, 480)))
+    kept = starts[rng.random(len(starts)) < np.exp(-1.7 * _at(away(cell), starts))]
     headings = rng.uniform(0, 2 * np.pi, len(kept))
     worms = walks(rng, kept, headings, Gait(12 * cell.zoom, 0.15), cell.cytoplasm, cell.zoom)
-    shown = np.minimum(0.55 * thicken(worms, 0.75 * cell.zoom), 1.5)
+    shown = np.minimum(0.6 * thicken(worms, 0.85 * cell.zoom), 1.5)
     return Light(shown, haze(rng, cell, protein.uniform(0.03, 0.25)))
 
 

@@ -16,7 +16,7 @@ def nucleoplasm(rng: Draw, cell: Cell, protein: Draw) -> Light:
     """Fill the nucleus with fine grain; nucleoli are darker, by how much depends on the protein."""
     grainy = soft(rng, cell, 2.2, 0.2) * soft(rng, cell, 5, 0.18)
     shown = 0.8 * cell.nuclear * grainy * (1 - np.float32(protein.uniform(0.3, 0.8)) * cell.nucleoli)
-    return Light(shown, haze(rng, cell, protein.uniform(0.25, 1.1)))
+    return Light(shown, haze(rng, cell, protein.uniform(0.35, 1.3)))
 
 
 def nuclear_membrane(rng: Draw, cell: Cell, protein: Draw) -> Light:
@@ -36,16 +36,14 @@ def nucleoli(rng: Draw, cell: Cell, protein: Draw) -> Light:
     blobs = cell.nucleoli
     if protein.random() < 0.3:
         blobs = np.maximum(1.8 * blobs - np.float32(1.35) * blur(blobs, 1.8 * cell.zoom), 0)
-    shown = blobs * soft(rng, cell, 4, 0.15)
-    return Light(
-        shown, _interior(rng, cell, protein.uniform(0.05, 0.35)) + haze(rng, cell, protein.uniform(0.12, 0.6))
-    )
+    faint = _interior(rng, cell, protein.uniform(0.05, 0.3)) + haze(rng, cell, protein.uniform(0.1, 0.45))
+    return Light(1.2 * blobs * soft(rng, cell, 4, 0.15), faint)
 
 
 def fibrillar_centres(rng: Draw, cell: Cell, protein: Draw) -> Light:
     """Put tiny spots inside nucleoli, one to three in each."""
     places = pick(rng, cell.nucleoli > 0.7, int(rng.integers(2, 7)))
-    spots = dots(places, rng.uniform(0.7, 1.3, len(places)), cell.zoom, cell.mask.shape)
+    spots = dots(places, rng.uniform(0.8, 1.5, len(places)), 1.3 * cell.zoom, cell.mask.shape)
     return Light(
         spots,
         0.15 * cell.nucleoli
@@ -66,8 +64,6 @@ def bodies(rng: Draw, cell: Cell, protein: Draw) -> Light:
     """Put two to eight bright round bodies (.3 to 1 um) between the nucleoli, on a faint nucleoplasm."""
     inside = cell.nucleus & (cell.nucleus_reach < 0.85) & (cell.nucleoli < 0.3)
     places = pick(rng, inside, int(rng.integers(2, 9)))
-    round_dots = dots(places, rng.uniform(0.5, 1.3, len(places)), 1.2 * cell.zoom, cell.mask.shape)
-    return Light(
-        round_dots,
-        _interior(rng, cell, protein.uniform(0.08, 0.3)) + haze(rng, cell, protein.uniform(0.12, 0.6)),
-    )
+    round_dots = dots(places, rng.uniform(0.7, 1.6, len(places)), 1.4 * cell.zoom, cell.mask.shape)
+    faint = _interior(rng, cell, protein.uniform(0.05, 0.25)) + haze(rng, cell, protein.uniform(0.1, 0.4))
+    return Light(round_dots, faint)
