@@ -114,6 +114,7 @@ def settle_faults(faults: dict[str, str], total: int, on_fault: OnFault, folder:
     Raises:
         DataError: there are faults and ``on_fault`` is ``stop``, or all of the ``total`` items have one.
     """
+    discard(folder / SKIPPED)
     if on_fault == "stop" or len(faults) == total:
         advice = "mend them and run again: what is done is kept; or leave them out by on_fault: skip"
         fail_together(list(faults.values()), f"{len(faults)} of {total} images cannot be used", advice)

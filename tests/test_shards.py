@@ -182,6 +182,8 @@ def test_faults_stop_the_stage_all_at_once_or_are_listed(
     listed = pd.read_csv(tmp_path / SKIPPED)
     assert dict(zip(listed["image_id"], listed["reason"], strict=True)) == faults
     assert "2 of 5 images are left out" in capsys.readouterr().out
+    settle_faults({}, 5, "skip", tmp_path)
+    assert list(tmp_path.iterdir()) == []
     with pytest.raises(DataError, match="2 of 2 images"):
         settle_faults(faults, 2, "skip", tmp_path)
 
