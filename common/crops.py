@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 import lz4.block
 import numpy as np
-import pandas as pd
 from pydantic import Field
 
 from common.cells import BOX, KEYS
@@ -22,7 +21,6 @@ from common.tables import read_table
 from common.views import Frame, View
 
 PARAMS = "params.json"
-SKIPPED = "skipped.csv"
 PLACE = ["shard", "offset", "size", "height", "width"]
 INDEX = [*KEYS, *BOX, *PLACE]
 OPEN_SHARDS = 256
@@ -73,13 +71,6 @@ class CropStore:
         """How these crops were cut."""
         path = self.folder / PARAMS
         return build(CropParams, json.loads(path.read_text()), str(path))
-
-    def skipped(self) -> set[str]:
-        """The ids of images that were left out because they could not be read."""
-        path = self.folder / SKIPPED
-        return (
-            set(pd.read_csv(path, dtype=str, keep_default_na=False)["image_id"]) if path.exists() else set()
-        )
 
     def refuse_view(self, view: View) -> None:
         """Refuse a view of what is not stored.

@@ -19,6 +19,7 @@ import pandas as pd
 from common.errors import DataError, fail_together
 from common.files import atomic, discard
 from common.parallel import killed_at, pmap
+from common.tables import SKIPPED
 
 T = TypeVar("T")
 Rows = pd.DataFrame | str
@@ -30,7 +31,6 @@ OnFault = Literal["stop", "skip"]
 """Whether items that cannot be used stop the stage, or are left out; they are listed in both cases."""
 
 NOTES = ".shards"
-SKIPPED = "skipped.csv"
 
 
 @dataclass(frozen=True)

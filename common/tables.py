@@ -8,6 +8,8 @@ from pyarrow.lib import ArrowException
 
 from common.errors import DataError
 
+SKIPPED = "skipped.csv"
+
 
 def read_table(path: Path, columns: Sequence[str], remedy: str) -> pd.DataFrame:
     """Read a table that must have ``columns``; it may have more.
@@ -27,6 +29,12 @@ def read_table(path: Path, columns: Sequence[str], remedy: str) -> pd.DataFrame:
     if missing := [column for column in columns if column not in table]:
         raise DataError(f"{path}: lacks the columns {', '.join(missing)}; delete it and run: {remedy}")
     return table
+
+
+def read_skipped(folder: Path) -> set[str]:
+    """The ids of images that a stage left out of its output ``folder`` because they cannot be used."""
+    path = folder / SKIPPED
+    return set(pd.read_csv(path, dtype=str, keep_default_na=False)["image_id"]) if path.exists() else set()
 
 
 def read_folds(path: Path) -> pd.DataFrame:

@@ -20,6 +20,7 @@ from common.cutting import cut_cell, write_store
 from common.errors import DataError, ParamsError
 from common.image_table import COLUMNS as IMAGE_COLUMNS
 from common.images import Field, write_png
+from common.tables import read_skipped
 from common.views import View, apply_view
 from tests.running import ROOT, run_in
 
@@ -358,7 +359,7 @@ def test_images_that_cannot_be_used_are_left_out_and_listed(
     )
     store = CropStore(tmp_path / "store")
     assert store.index["image_id"].tolist() == ["i0", "i2", "i3"]
-    assert store.skipped() == {"i1"}
+    assert read_skipped(store.folder) == {"i1"}
     assert "1 of 4 images are left out" in capsys.readouterr().out
     for row, number in enumerate((0, 2, 3)):
         np.testing.assert_array_equal(store.read(row)[0][:4], draw_image(number, 64)[:, :36, : 36 + number])
@@ -366,7 +367,7 @@ def test_images_that_cannot_be_used_are_left_out_and_listed(
 
 def test_a_store_without_cells_is_empty(tmp_path: Path) -> None:
     write_store([], tmp_path, pd.DataFrame(columns=COLUMNS), CropParams(), tmp_path / "store")
-    assert (len(CropStore(tmp_path / "store")), CropStore(tmp_path / "store").skipped()) == (0, set())
+    assert (len(CropStore(tmp_path / "store")), read_skipped(tmp_path / "store")) == (0, set())
 
 
 def contents(folder: Path) -> dict[str, bytes]:

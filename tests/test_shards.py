@@ -14,7 +14,6 @@ from common.errors import DataError
 from common.files import atomic
 from common.shards import (
     NOTES,
-    SKIPPED,
     Shard,
     fingerprint,
     finish_shards,
@@ -22,6 +21,7 @@ from common.shards import (
     run_shards,
     settle_faults,
 )
+from common.tables import SKIPPED
 
 COLUMNS = ["image_id", "value"]
 

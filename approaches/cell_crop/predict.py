@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def main(models: Path, images: Path, cells: Path, crops: Path, folds: Path, out: Path) -> None:
     """Predict every cell: --out gets oof.parquet and test.parquet."""
     from approaches.cell_crop.model import refuse_other_folds
-    from approaches.cell_crop.predicting import predict_out_of_fold, predict_unseen
+    from approaches.cell_crop.predicting import predict_out_of_fold, predict_unseen, with_skipped
     from common.cells import read_cells
     from common.files import atomic, exclusive
     from common.image_table import read_images
@@ -30,9 +30,10 @@ def main(models: Path, images: Path, cells: Path, crops: Path, folds: Path, out:
         assigned = read_folds(folds)
         refuse_other_folds(models, set(assigned["fold"]))
         oof = predict_out_of_fold(models, crops, assigned)
-        write_predictions(oof, part / "oof.parquet", known[known["image_id"].isin(parts["train"])])
         test = predict_unseen(models, crops, parts["test"])
-        write_predictions(test, part / "test.parquet", known[known["image_id"].isin(parts["test"])])
+        for split, name, found in (("train", "oof", oof), ("test", "test", test)):
+            wanted = known[known["image_id"].isin(parts[split])]
+            write_predictions(with_skipped(found, wanted, crops), part / f"{name}.parquet", wanted)
 
 
 def predict_cells(models: Path, data: Path) -> "pd.DataFrame":

@@ -11,6 +11,7 @@ from common.cells import KEYS
 from common.classes import CLASSES, PROBABILITIES
 from common.crops import CropStore
 from common.forward import predict
+from common.tables import read_skipped
 
 
 def predict_rows(model: Path, store: CropStore, rows: np.ndarray) -> np.ndarray:
@@ -46,6 +47,12 @@ def predict_unseen(models: Path, crops: Path, image_ids: set[str] | None = None)
         [predict_rows(model, store, rows) for model in trained_folds(models)], axis=0
     )
     return _table(store, rows, probabilities)
+
+
+def with_skipped(table: pd.DataFrame, cells: pd.DataFrame, crops: Path) -> pd.DataFrame:
+    """Add those of ``cells`` whose image the stage crops had to leave out, with probability 0 of every class."""
+    unseen = cells.loc[cells["image_id"].isin(read_skipped(crops)), KEYS]
+    return pd.concat([table, unseen.assign(**dict.fromkeys(PROBABILITIES, 0.0))], ignore_index=True)
 
 
 def _table(store: CropStore, rows: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:

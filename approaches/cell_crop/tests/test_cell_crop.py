@@ -189,3 +189,34 @@ def test_values_that_cannot_train_are_refused(section: str, key: str, value: obj
     given[section][key] = value
     with pytest.raises(ParamsError, match=key):
         build(Recipe, given, "effb2_cell.yaml")
+
+
+def test_cells_of_images_that_could_not_be_cut_are_predicted_as_nothing(crops: Path, tmp_path: Path) -> None:
+    table, _ = labels_and_folds(crops)
+    cells = pd.concat([table, table.assign(image_id="x")])
+    pd.testing.assert_frame_equal(predicting.with_skipped(table, cells, crops), table)
+    (tmp_path / "skipped.csv").write_text('image_id,reason\nx,"torn, empty"\n')
+    found = predicting.with_skipped(table, cells, tmp_path)
+    assert len(found) == len(cells)
+    assert (found.loc[found["image_id"] == "x", list(PROBABILITIES)] == 0).all(axis=None)
+    pd.testing.assert_frame_equal(found.head(len(table)), table)
+
+
+def test_a_recipe_may_predict_other_views_than_it_trains_on(crops: Path, small: Recipe) -> None:
+    given = small.model_dump(mode="json")
+    given["predict_view"] = given["view"] | {"mask": "none"}
+    recipe = build(Recipe, given, "recipe")
+    assert (recipe.view.mask, recipe.seen_at_the_end.mask, small.seen_at_the_end.mask) == (
+        "own",
+        "none",
+        "own",
+    )
+    given["predict_view"]["size_px"] = 7
+    with pytest.raises(ParamsError, match="predict_view needs the channels, size_px and bit_depth of view"):
+        build(Recipe, given, "recipe")
+
+
+def test_a_view_of_more_than_is_stored_is_refused(crops: Path, small: Recipe) -> None:
+    view = small.view.model_copy(update={"mask": "others", "margin_px": 5})
+    with pytest.raises(ParamsError, match="view wants margin_px 5, the store keeps 4"):
+        CellCrops(CropStore(crops), np.array([0]), np.zeros((1, len(CLASSES))), small, view)
