@@ -54,7 +54,7 @@ LEAST_SHARE = 0.06
 SILENT = 0.03
 """The share of cells that express nothing."""
 FAINT = (0.1, 0.3)
-"""Brightness of a compartment that confuses: seen by a network, not by a person who labels."""
+"""Brightness of a compartment that confuses, as a share of the protein's: seen by a network, not by a person."""
 
 FEW_CELLS_SUFFICE = [CLASSES.index(name) for name in ("Mitotic spindle", "Centrosome", "Aggresome")]
 """These count from one cell; the others from a tenth of a field's cells."""
@@ -94,10 +94,9 @@ def express(
     _divide(shown, mitotic, spindle=SPINDLE in classes)
     expected = np.isin(np.arange(len(CLASSES)), classes) | mitotic[:, None]
     strength = rng.lognormal(0, spread, (count, 1)) * rng.lognormal(0, spread, (1, len(CLASSES)))
-    brightness = np.where(expected, 1, 0.5) * strength * rng.lognormal(0, spread / 2, shown.shape)
-    return Expression(
-        (shown * brightness).astype(np.float32), _confuse(rng, classes, count, conditions), silent
-    )
+    brightness = shown * np.where(expected, 1, 0.5) * strength * rng.lognormal(0, spread / 2, shown.shape)
+    faint = _confuse(rng, classes, brightness, conditions)
+    return Expression(brightness.astype(np.float32), faint, silent)
 
 
 def _divide(shown: npt.NDArray[np.bool_], mitotic: npt.NDArray[np.bool_], spindle: bool) -> None:
@@ -109,15 +108,20 @@ def _divide(shown: npt.NDArray[np.bool_], mitotic: npt.NDArray[np.bool_], spindl
 
 
 def _confuse(
-    rng: np.random.Generator, classes: LabelSet, count: int, conditions: Conditions
+    rng: np.random.Generator,
+    classes: LabelSet,
+    brightness: npt.NDArray[np.float64],
+    conditions: Conditions,
 ) -> npt.NDArray[np.float32]:
-    """(cells, 19) faint light in a compartment that often goes with the first class of the protein."""
-    faint = np.zeros((count, len(CLASSES)), np.float32)
+    """(cells, 19) light in a compartment that often goes with the first class of the protein, and faint beside it."""
+    faint = np.zeros(brightness.shape, np.float32)
     weights = TOGETHER[classes[0]].copy()
     weights[[*classes, SPINDLE, NEGATIVE]] = 0
     if rng.random() < conditions.confusers and weights.any():
         second = rng.choice(len(CLASSES), p=weights / weights.sum())
-        faint[:, second] = rng.uniform(*FAINT) * rng.lognormal(0, conditions.expression_spread, count)
+        level = np.median(brightness[brightness > 0]) if brightness.any() else 1
+        spread = rng.lognormal(0, conditions.expression_spread, len(brightness))
+        faint[:, second] = level * rng.uniform(*FAINT) * spread
     return faint
 
 
