@@ -103,7 +103,7 @@ def fit(
     Raises:
         DataError: the loss became NaN or infinite; names the crops of the batch.
     """
-    _quiet_lightning()
+    quiet_lightning()
     best = ModelCheckpoint(dirpath=scratch, filename="best", monitor="val/loss", save_weights_only=True)
     report = Report(run)
     trainer = Trainer(
@@ -124,7 +124,8 @@ def fit(
     return report.history
 
 
-def _quiet_lightning() -> None:
+def quiet_lightning() -> None:
+    """Keep Lightning's advice and advertisements out of a stage's output."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
