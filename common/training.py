@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from common.backbones import declare_torchvision_ops
+from common.torchvision_ops import declare_torchvision_ops
 
 declare_torchvision_ops()  # Lightning imports torchvision, through torchmetrics
 

@@ -17,7 +17,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from common.backbones import declare_torchvision_ops
 from common.classes import CHANNELS
 from common.errors import DataError, MissingWeightsError, ParamsError
 from common.params import build
@@ -26,6 +25,7 @@ from common.segmentation.grey import above_black
 from common.segmentation.label_maps import enlarge, in_raster_order, largest_parts
 from common.segmentation.map_reading import read_maps
 from common.segmentation.network_params import UnetNetwork, UnetParams
+from common.torchvision_ops import declare_torchvision_ops
 
 USED = ("microtubules", "reticulum", "nucleus")
 """The channels that the network sees, in its order."""

@@ -91,7 +91,7 @@ def draw_field(rng: np.random.Generator, number: int, params: SceneParams, um_pe
     )
     line = str(rng.choice(list(CELL_LINES)))
     return simulate_field(
-        Entry(f"scene-{number}", "scenes", line, "train", (NEGATIVE,), number, 0), simulated
+        Entry(f"scene-{number}", "scenes", line, "train", (NEGATIVE,), number, sample=0, look=0), simulated
     )
 
 
