@@ -1,20 +1,22 @@
 """Learning to segment: targets, the fields it learns from, the loss, and going on after a break."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from common.errors import ParamsError
 from common.params import load_recipe
 from common.segmentation.network_params import UnetNetwork, UnetParams
-from common.segmentation.unet import build_network, load_unet, save_unet, segment
+from common.segmentation.unet import build_network, load_unet, normalise, save_unet, segment
 from common.segmenter_training.learning import checkpoint_folder, train
 from common.segmenter_training.quality import count_hits
 from common.segmenter_training.recipe import LearningParams, UnetRecipe
-from common.segmenter_training.scenes import SceneParams, Scenes, cut, disturb
+from common.segmenter_training.scenes import SceneParams, Scenes, cut, disturb, draw_field
 from common.segmenter_training.targets import cell_target, loss, nucleus_target
 from tests.running import ROOT
 
@@ -96,10 +98,27 @@ def test_pixels_and_labels_are_cut_and_turned_together() -> None:
 
 
 def test_a_disturbed_field_does_not_show_its_gain() -> None:
-    calm = SceneParams(gamma=(1, 1), blur_px=(0, 0), noise=(0, 0), haze=(0, 0), shading=(0, 0), faint=0)
-    image = np.random.default_rng(0).integers(0, 100, (4, 64, 64)).astype(np.uint8)
-    rng = np.random.default_rng(0)
-    np.testing.assert_allclose(disturb(rng, image, calm), disturb(rng, 2 * image, calm), atol=0.02)
+    calm = SceneParams(
+        cell_spread=0, hollow=(0, 0), gamma=(1, 1), blur_px=(0, 0), clean=1, haze=(0, 0), shading=(0, 0)
+    )
+    field = draw_field(np.random.default_rng(0), 0, calm, TINY.um_per_px)
+    dim = replace(field, image=field.image // 2)
+    bright, dark = (disturb(np.random.default_rng(0), one, calm) for one in (field, dim))
+    assert np.abs(bright - dark).mean() < 0.02
+    expected = [normalise(field.image[plane].astype(np.float32)) for plane in (0, 3, 2)]
+    np.testing.assert_allclose(bright, np.stack(expected), atol=1e-4)
+
+
+def test_hollow_nuclei_lack_light_of_the_cytoplasm_only() -> None:
+    calm = SceneParams(cell_spread=0, gamma=(1, 1), blur_px=(0, 0), clean=1, haze=(0, 0), shading=(0, 0))
+    field = draw_field(np.random.default_rng(0), 0, calm, TINY.um_per_px)
+    full, empty = (
+        disturb(np.random.default_rng(0), field, calm.model_copy(update={"hollow": (depth, depth)}))
+        for depth in (0.0, 1.0)
+    )
+    inside = ndimage.binary_erosion(field.nuclei > 0, iterations=2)
+    assert full[0][inside].mean() > 2 * empty[0][inside].mean()
+    np.testing.assert_allclose(full[2], empty[2], atol=1e-6)
 
 
 def test_training_lowers_the_loss_and_the_network_survives_the_disk(tmp_path: Path) -> None:

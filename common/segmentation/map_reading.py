@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 from skimage.segmentation import watershed
 
-from common.segmentation.label_maps import drop_small, renumber
+from common.segmentation.label_maps import drop_small, fill_labels, renumber
 
 
 class MapParams(Protocol):
@@ -40,11 +40,11 @@ def read_maps(maps: np.ndarray, px_per_um: float, params: MapParams) -> tuple[np
         nuclei and cells, (h, w) int32, 0 background; nuclei of one cell share its number, which is 1..n.
     """
     _, _, nucleus, background, border, interior = maps
-    core = nucleus > params.nucleus_threshold
+    core = ndimage.binary_fill_holes(nucleus > params.nucleus_threshold)
     seeds = drop_small(ndimage.label(core)[0], params.min_nucleus_um2 * px_per_um**2)
     region = (1 - background > params.cell_threshold) | (seeds > 0)
     cells = join(watershed(border - interior, seeds, mask=region), border, params.join_threshold)
-    cells = drop_small(cells, params.min_cell_um2 * px_per_um**2)
+    cells = drop_small(fill_labels(cells), params.min_cell_um2 * px_per_um**2)
     return np.where(core, cells, 0), cells
 
 

@@ -150,7 +150,7 @@ def prepare(image: np.ndarray, width_px: int) -> np.ndarray:
 
 
 def normalise(plane: np.ndarray) -> np.ndarray:
-    """Grey levels of (h, w) float32 as roots of their share of a bright one, at most 1.5.
+    """Grey levels of (h, w) float32 as cube roots of their share of a bright one, at most 1.3.
 
     Gain and black level of the camera fall out, and dim cells stand nearer to bright ones.
     """
@@ -158,7 +158,7 @@ def normalise(plane: np.ndarray) -> np.ndarray:
     bright = float(np.percentile(light, BRIGHT_PERCENTILE)) or float(light.max())
     if bright == 0:
         return light
-    return np.sqrt(np.minimum(light / bright, 2.25)).astype(np.float32)
+    return np.cbrt(np.minimum(light / bright, 2.2)).astype(np.float32)
 
 
 def predict_maps(pictures: Sequence[np.ndarray], network: nn.Module, batch_size: int) -> list[np.ndarray]:

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from common.classes import CHANNELS, NEGATIVE
 from common.params import Params
-from common.segmentation.unet import USED, normalise
+from common.segmentation.unet import BRIGHT_PERCENTILE, USED, normalise
 from common.segmenter_training.targets import cell_target, nucleus_target
 from common.simulate.cell_lines import CELL_LINES
 from common.simulate.fields import Field, simulate_field
@@ -33,21 +33,25 @@ class SceneParams(Params):
     pieces: int = Limit(default=4, ge=1)
     """Cut out of each simulated field."""
     difficulty: Span = (0.1, 1.0)
-    zoom: tuple[float, ...] = Limit(default=(0.7, 0.85, 1.0, 1.2, 1.45), min_length=1)
+    zoom: tuple[float, ...] = Limit(default=(0.75, 1.0, 1.25, 1.6), min_length=1)
     """A few values: the simulator keeps its textures for each."""
     debris: float = Limit(default=1.0, ge=0, le=20)
     mitotic_rate: float = Limit(default=0.03, ge=0, le=1)
-    gamma: Span = (0.6, 1.6)
-    """Exponent of a channel's brightness."""
+    cell_spread: float = Limit(default=0.4, ge=0)
+    """Log spread of the brightness of cells, in each channel."""
+    hollow: Span = (0.0, 1.0)
+    """Share of the light of microtubules and reticulum that nuclei lack."""
+    gamma: Span = (0.7, 2.0)
+    """Exponent of a channel's brightness: large ones hide thin parts of cells."""
     blur_px: Span = (0.0, 1.6)
+    clean: float = Limit(default=0.5, ge=0, le=1)
+    """Chance that no noise is added to what the simulated camera has."""
     noise: Span = (0.0, 0.08)
     """Standard deviation, as a share of a bright pixel."""
     haze: Span = (0.0, 0.3)
     """Light of a wide blur that is added, as a share of the picture's own."""
-    shading: Span = (0.0, 0.4)
+    shading: Span = (0.0, 0.5)
     """Loss of light from one side of the picture to the other."""
-    faint: float = Limit(default=0.1, ge=0, le=1)
-    """Chance that microtubules or reticulum are hardly stained."""
 
 
 class Scenes(Dataset[tuple[Tensor, Tensor]]):
@@ -68,7 +72,7 @@ class Scenes(Dataset[tuple[Tensor, Tensor]]):
         for number in range(index * self.fields, (index + 1) * self.fields):
             rng = np.random.default_rng([self.seed, number])
             field = draw_field(rng, number, self.params, self.um_per_px)
-            seen = disturb(rng, field.image, self.params)
+            seen = disturb(rng, field, self.params)
             for _ in range(self.params.pieces):
                 piece, nuclei, cells = cut(rng, [*seen, field.nuclei, field.cells], self.params.side_px)
                 rim_px = max(1, round(RIM_UM / self.um_per_px))
@@ -95,22 +99,28 @@ def draw_field(rng: np.random.Generator, number: int, params: SceneParams, um_pe
     )
 
 
-def disturb(rng: np.random.Generator, image: np.ndarray, params: SceneParams) -> np.ndarray:
-    """Change (4, H, W) uint8 as other microscopes, stains and cameras would; gives the network's (3, H, W)."""
-    faint = int(rng.integers(2)) if rng.random() < params.faint else None
+def disturb(rng: np.random.Generator, field: Field, params: SceneParams) -> np.ndarray:
+    """Change a field as other cells, stains, microscopes and cameras would; gives the network's (3, h, w)."""
+    hollow = 1 - np.float32(rng.uniform(*params.hollow)) * _soft((field.nuclei > 0).astype(np.float32))
+    noise = np.float32(rng.uniform(*params.noise) * (rng.random() >= params.clean))
     planes = []
-    for number, name in enumerate(USED):
-        plane = image[CHANNELS.index(name)].astype(np.float32)
-        light = plane / max(float(np.percentile(plane, 99.8)), 1.0)
-        light = light ** np.float32(rng.uniform(*params.gamma))
+    for name in USED:
+        plane = field.image[CHANNELS.index(name)].astype(np.float32)
+        light = plane / max(float(np.percentile(plane, BRIGHT_PERCENTILE)), 1.0)
+        gains = rng.lognormal(0, params.cell_spread, int(field.cells.max()) + 1).astype(np.float32)
+        light *= _soft(np.append(np.float32(1), gains[1:])[field.cells])
+        light = (light if name == "nucleus" else light * hollow) ** np.float32(rng.uniform(*params.gamma))
         light += np.float32(rng.uniform(*params.haze)) * cv2.GaussianBlur(light, (0, 0), 16)
         light *= _shade(rng, light.shape, params.shading)
         if sigma := rng.uniform(*params.blur_px):
             light = cv2.GaussianBlur(light, (0, 0), sigma)
-        noise = rng.uniform(*params.noise) * (4 if number == faint else 1)
-        light += np.float32(noise) * rng.standard_normal(light.shape, np.float32)
+        light += noise * rng.standard_normal(light.shape, np.float32)
         planes.append(normalise(np.maximum(light, 0)))
     return np.stack(planes)
+
+
+def _soft(plane: np.ndarray) -> np.ndarray:
+    return cv2.GaussianBlur(plane, (0, 0), 1)
 
 
 def _shade(rng: np.random.Generator, shape: tuple[int, ...], shading: Span) -> np.ndarray:
