@@ -133,5 +133,6 @@ def quiet_lightning() -> None:
         ".*is smaller than the logging interval.*",
         ".*LeafSpec.*",
         ".*litlogger.*",
+        ".*exists and is not empty.*",  # a checkpoint to go on from
     ):
         warnings.filterwarnings("ignore", message)

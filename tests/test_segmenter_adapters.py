@@ -13,7 +13,7 @@ from common.errors import DataError, MissingWeightsError, ParamsError
 from common.segmentation import cellpose, hpacellseg
 from common.segmentation.hpacellseg import CELL_WEIGHTS, NUCLEUS_WEIGHTS, OfficialNetworks
 from common.segmentation.network_params import CellposeParams, HpaCellSegParams
-from common.segmenter_training.quality import count_hits
+from common.segmenter_training.hits import count_hits
 
 TRUSTING = HpaCellSegParams(trust_pickle=True, field_width_um=64 * 0.32)
 BRIGHT = 120

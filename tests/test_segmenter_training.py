@@ -13,8 +13,8 @@ from common.errors import ParamsError
 from common.params import load_recipe
 from common.segmentation.network_params import UnetNetwork, UnetParams
 from common.segmentation.unet import build_network, load_unet, normalise, save_unet, segment
+from common.segmenter_training.hits import count_hits
 from common.segmenter_training.learning import checkpoint_folder, train
-from common.segmenter_training.quality import count_hits
 from common.segmenter_training.recipe import LearningParams, UnetRecipe
 from common.segmenter_training.scenes import SceneParams, Scenes, cut, disturb, draw_field
 from common.segmenter_training.targets import cell_target, loss, nucleus_target

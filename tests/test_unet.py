@@ -8,15 +8,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from common.cells import cell_mask_path, nucleus_mask_path, read_mask
 from common.errors import DataError, MissingWeightsError
 from common.segmentation.batching import in_batches
 from common.segmentation.map_reading import join, read_maps
 from common.segmentation.network_params import UnetNetwork, UnetParams
 from common.segmentation.unet import TrainedUnet, build_network, load_unet, prepare, save_unet, segment
-from common.segmenter_training.quality import count_hits
+from common.segmenter_training.hits import count_hits
 from common.segmenter_training.targets import cell_target, nucleus_target
 from common.simulate.fields import Field, simulate_field
 from common.simulate.samples import SimulateParams, plan
+from tests.running import run_in
 
 TINY = UnetNetwork(encoder="tu-resnet10t", decoder_channels=(16, 8, 8, 8), um_per_px=1.28)
 
@@ -143,3 +145,34 @@ def test_absent_and_damaged_weights_say_what_to_do(tmp_path: Path, untrained: Tr
     (tmp_path / "model.safetensors").write_bytes(b"damaged")
     with pytest.raises(DataError, match=r"model\.safetensors: does not fit network\.json.*train it again"):
         load_unet(tmp_path)
+
+
+def test_the_command_segments_with_a_network_of_ones_own(
+    tmp_path: Path,
+    fields: list[Field],
+    untrained: TrainedUnet,
+    write_image: Callable[[Path, str, np.ndarray], object],
+) -> None:
+    save_unet(tmp_path / "model", untrained)
+    for field in fields[:3]:
+        write_image(tmp_path / "images", field.image_id, field.image)
+    command = [
+        "python",
+        "-m",
+        "common.cli.app",
+        "segment",
+        "images",
+        "out",
+        "--segmenter",
+        "unet",
+        "--weights",
+    ]
+    run_in(tmp_path, *command, "model", check=False)  # what is not trained may find no cell
+    for field in fields[:3]:
+        nuclei, cells = segment([field.image], untrained, UnetParams())[0]
+        assert np.array_equal(read_mask(cell_mask_path(tmp_path / "out", field.image_id)), cells)
+        assert np.array_equal(read_mask(nucleus_mask_path(tmp_path / "out", field.image_id)), nuclei)
+    absent = run_in(tmp_path, *command, "elsewhere", check=False)
+    assert absent.returncode == 4
+    assert "elsewhere: holds no trained U-Net" in absent.stderr
+    assert "Traceback" not in absent.stderr

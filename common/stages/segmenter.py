@@ -16,8 +16,8 @@ def main(recipe: Path, out: Path, params: Path = Path("params.yaml")) -> None:
     from common.params import load_recipe, load_scale
     from common.segmentation.network_params import UnetParams
     from common.segmentation.unet import save_unet, segment
+    from common.segmenter_training.hits import judge
     from common.segmenter_training.learning import checkpoint_folder, train
-    from common.segmenter_training.quality import judge
     from common.segmenter_training.recipe import UnetRecipe
     from common.tracking import tracked_run
 
