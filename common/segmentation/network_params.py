@@ -28,7 +28,7 @@ class UnetParams(Params):
     """A nucleus is where its interior is more probable than this."""
     cell_threshold: float = Field(default=0.5, gt=0, lt=1)
     """A cell is where its border and interior together are more probable than this."""
-    join_threshold: float = Field(default=0.3, ge=0, le=1)
+    join_threshold: float = Field(default=0.1, ge=0, le=1)
     """Two nuclei share a cell where the border between them is less probable than this; 0: none do."""
     min_nucleus_um2: float = Field(default=16.0, ge=0)
     """Smaller nuclei are dropped, um2."""
