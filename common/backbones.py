@@ -1,7 +1,6 @@
 """Backbones come from timm, through this door: CPU machines, pretrained weights, and what to do when offline."""
 
 import difflib
-import importlib.util
 import os
 import socket
 from pathlib import Path
@@ -9,13 +8,13 @@ from pickle import UnpicklingError
 from typing import Any
 from urllib.parse import urlparse
 
-import torch
 from pydantic import Field
 from safetensors import SafetensorError
 from torch import nn
 
 from common.errors import MissingWeightsError, ParamsError
 from common.params import Params
+from common.torchvision_ops import declare_torchvision_ops
 
 HUB = "https://huggingface.co"
 # The hub is out of reach; tensors of other shapes; a damaged file; a pickle with more than tensors in it.
@@ -31,23 +30,6 @@ class BackboneParams(Params):
     weights: str = ""
     """A local .safetensors or .pth state dict to use instead of the hub's; empty asks the hub."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
-
-
-def declare_torchvision_ops() -> None:
-    """Let a CUDA build of torchvision import beside a CPU torch, by declaring the two ops it looks for.
-
-    The package index has no CPU build. Nothing here calls the ops. Where they exist, nothing happens.
-    """
-    if importlib.util.find_spec("torchvision") is None or torch.version.cuda is not None:
-        return
-    library = torch.library.Library("torchvision", "FRAGMENT")
-    for op in ("nms", "qnms"):
-        if not hasattr(torch.ops.torchvision, op):
-            library.define(f"{op}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    _KEPT.append(library)  # an op disappears with the library that declared it
-
-
-_KEPT: list[torch.library.Library] = []
 
 
 def build_classifier(params: BackboneParams, channels: int, classes: int) -> nn.Module:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from common.backbones import declare_torchvision_ops
+from common.torchvision_ops import declare_torchvision_ops
 
 declare_torchvision_ops()  # Lightning imports torchvision, through torchmetrics
 
@@ -103,7 +103,7 @@ def fit(
     Raises:
         DataError: the loss became NaN or infinite; names the crops of the batch.
     """
-    _quiet_lightning()
+    quiet_lightning()
     best = ModelCheckpoint(dirpath=scratch, filename="best", monitor="val/loss", save_weights_only=True)
     report = Report(run)
     trainer = Trainer(
@@ -124,7 +124,8 @@ def fit(
     return report.history
 
 
-def _quiet_lightning() -> None:
+def quiet_lightning() -> None:
+    """Keep Lightning's advice and advertisements out of a stage's output."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
@@ -132,5 +133,6 @@ def _quiet_lightning() -> None:
         ".*is smaller than the logging interval.*",
         ".*LeafSpec.*",
         ".*litlogger.*",
+        ".*exists and is not empty.*",  # a checkpoint to go on from
     ):
         warnings.filterwarnings("ignore", message)

@@ -34,7 +34,7 @@ def test_a_classifier_takes_any_channels_and_gives_a_logit_a_class(channels: int
 
 
 def test_timm_and_lightning_import_beside_a_cpu_torch() -> None:
-    declare = "import common.backbones as b; b.declare_torchvision_ops(); b.declare_torchvision_ops()"
+    declare = "import common.torchvision_ops as b; b.declare_torchvision_ops(); b.declare_torchvision_ops()"
     run_in(ROOT, "python", "-c", f"{declare}; import timm, lightning")
 
 

@@ -15,7 +15,11 @@ ENGINE = ("cluster", "parallel", "processes", "progress")
 WITHOUT_EFFECT = {
     f"common/{name}.py" for name in ("commands", "errors", "files", "params", "tracking", *ENGINE)
 }
-PIPELINES = [ROOT / "dvc.yaml", *sorted((ROOT / "approaches").glob("*/dvc.yaml"))]
+PIPELINES = [
+    ROOT / "dvc.yaml",
+    ROOT / "segmenter/dvc.yaml",
+    *sorted((ROOT / "approaches").glob("*/dvc.yaml")),
+]
 
 
 def stages() -> list[Any]:
@@ -62,7 +66,7 @@ def test_a_stage_depends_on_its_code(stage: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("stage", stages())
 def test_a_stage_declares_the_files_it_touches(stage: dict[str, Any]) -> None:
-    prefixes = ("data/", "leaderboard/", "approaches/", "${item}")
+    prefixes = ("data/", "leaderboard/", "approaches/", "segmenter/", "${item}")
     touched = {word for word in stage["cmd"].split() if word.startswith(prefixes)}
     known = declared(stage)
     assert sorted(t for t in touched if not any(k == t or k.startswith(f"{t}/") for k in known)) == []

@@ -18,9 +18,14 @@ def main(
         Path, typer.Argument(help="Written: <ID>_cell.png, <ID>_nucleus.png, cells.parquet, quality.parquet.")
     ],
     segmenter: Annotated[
-        str, typer.Option(help="classical, or precomputed (masks of another tool).")
+        str,
+        typer.Option(help="classical, precomputed (masks of another tool), unet, hpacellseg or cellpose."),
     ] = "classical",
     masks: Annotated[Path | None, typer.Option(help="Where precomputed masks lie, if not in FOLDER.")] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="Those of a network: a folder (unet, hpacellseg) or a file (cellpose)."),
+    ] = None,
     params: Annotated[
         Path | None, typer.Option(help="A params.yaml with the sections `segment` and `quality`.")
     ] = None,
@@ -47,7 +52,8 @@ def main(
         raise ParamsError(f"--segmenter {segmenter}: no such segmenter; known: {', '.join(SEGMENTERS)}")
     given = load_section(SegmentParams, params or PARAMS, "segment")
     rules = load_section(QualityParams, params or PARAMS, "quality")
-    chosen = given.model_copy(update={"segmenter": segmenter, "masks": str(masks or folder)})
+    files = {"masks": str(masks or folder), "weights": str(weights or given.weights)}
+    chosen = given.model_copy(update={"segmenter": segmenter, **files})
     with house_folder(folder, declared(pattern, channels)) as images:
         fields, faults = find_fields(images)
         fail_together(faults, folder, "mend the files")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import islice
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +24,7 @@ from common.images import Field, read_image
 from common.measures import QUALITY, measure_quality
 from common.params import Params
 from common.segmentation import classical
+from common.segmentation.network_params import CellposeParams, HpaCellSegParams, UnetParams
 from common.shards import OnFault, Rows, Shard, fingerprint, run_shards, settle_faults
 
 SHARD_IMAGES = 16
@@ -48,13 +50,18 @@ Segmenter = Callable[[Sequence[Picture]], list[Masks]]
 class SegmentParams(Params):
     """The section ``segment`` of params.yaml."""
 
-    segmenter: Literal["classical", "precomputed"]
+    segmenter: Literal["classical", "precomputed", "unet", "hpacellseg", "cellpose"]
     masks: str
     """The folder of precomputed masks."""
+    weights: str = "data/models/segmenter/unet"
+    """The folder of the weights of ``unet`` or ``hpacellseg``, or the file of those of ``cellpose``."""
     on_fault: OnFault = "stop"
     """Whether an image that cannot be read or segmented stops the stage or is left out; it is listed in both cases."""
     max_empty_share: float = Limit(ge=0, le=1)
     classical: classical.ClassicalParams
+    unet: UnetParams = UnetParams()
+    hpacellseg: HpaCellSegParams = HpaCellSegParams()
+    cellpose: CellposeParams = CellposeParams()
 
 
 def make_classical(params: SegmentParams) -> Segmenter:
@@ -74,9 +81,47 @@ def _read_precomputed(picture: Picture, folder: Path) -> Masks:
     return (read_mask(nuclei, shape) if nuclei.exists() else np.zeros_like(cells)), cells
 
 
+def make_unet(params: SegmentParams) -> Segmenter:
+    """Our own network, trained on simulated fields."""
+    from common.segmentation.unet import load_unet, segment  # torch is slow to import, and others need none
+
+    _use_one_core()
+    trained = load_unet(Path(params.weights))
+    return lambda pictures: segment([picture.pixels for picture in pictures], trained, params.unet)
+
+
+def make_hpacellseg(params: SegmentParams) -> Segmenter:
+    """The networks of the competition's official package, which the user installs."""
+    from common.segmentation.hpacellseg import load_networks, segment
+
+    _use_one_core()
+    networks = load_networks(Path(params.weights), params.hpacellseg)
+    return lambda pictures: segment([picture.pixels for picture in pictures], networks, params.hpacellseg)
+
+
+def make_cellpose(params: SegmentParams) -> Segmenter:
+    """The package cellpose, which the user installs."""
+    from common.segmentation.cellpose import load_model, segment
+
+    _use_one_core()
+    model = load_model(Path(params.weights))
+    return lambda pictures: segment([picture.pixels for picture in pictures], model, params.cellpose)
+
+
+def _use_one_core() -> None:
+    """Leave the other cores to the other worker processes, where this is one."""
+    import torch
+
+    if parent_process() is not None:
+        torch.set_num_threads(1)
+
+
 SEGMENTERS: dict[str, Callable[[SegmentParams], Segmenter]] = {
     "classical": make_classical,
     "precomputed": make_precomputed,
+    "unet": make_unet,
+    "hpacellseg": make_hpacellseg,
+    "cellpose": make_cellpose,
 }
 
 
@@ -116,9 +161,12 @@ def _shard(number: int, fields: list[Field], params: SegmentParams) -> Shard[Fie
 
 def _inputs(image_id: str, params: SegmentParams) -> list[Path]:
     """The files beside an image's own that its masks are made from."""
-    if params.segmenter != "precomputed":
+    if params.segmenter == "classical":
         return []
-    return [path(Path(params.masks), image_id) for path in (cell_mask_path, nucleus_mask_path)]
+    if params.segmenter == "precomputed":
+        return [path(Path(params.masks), image_id) for path in (cell_mask_path, nucleus_mask_path)]
+    weights = Path(params.weights)
+    return sorted(weights.iterdir()) if weights.is_dir() else [weights]
 
 
 def _segment_shard(
