@@ -78,7 +78,7 @@ def test_unusable_images_are_left_out_with_their_truth_and_listed(
 ) -> None:
     (competition_folder / "train/a1_red.png").write_bytes(b"")
     images, truth = tmp_path / "images", tmp_path / "truth"
-    table = collect_competition(competition_folder, "kaggle", images, truth, "skip")
+    table = collect_competition(competition_folder, "kaggle", images, truth, on_fault="skip")
     assert list(table["image_id"]) == list(read_images(images)["image_id"]) == ["a2", "b1", "c1"]
     assert not list((images / "pixels").glob("a1_*"))
     listed = pd.read_csv(images / SKIPPED)
