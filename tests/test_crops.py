@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from common.cells import COLUMNS, measure_cells, write_mask
+from common.cells import BOX, COLUMNS, measure_cells, write_mask
 from common.classes import CHANNELS, COLORS
 from common.crops import CropParams, CropStore
 from common.cutting import cut_cell, write_store
@@ -214,11 +214,13 @@ def test_a_square_store_keeps_the_square_as_far_as_the_image_goes(
 ) -> None:
     image, mask = draw_image(seed, 64), random_mask(seed)
     store = stored(tmp_path, image, mask, write_image, box="square", margin_px=2)
-    for place, row in enumerate(measure_cells("a", mask, mask).itertuples()):
+    for place, (top, left, bottom, right) in enumerate(
+        measure_cells("a", mask, mask)[BOX].to_numpy().tolist()
+    ):
         crop, box = store.read(place)
-        top, left = row.y0 - box[0], row.x0 - box[1]
-        side = max(row.y1 - row.y0, row.x1 - row.x0)
-        y0, x0 = row.y0 - (side - (row.y1 - row.y0)) // 2 - 2, row.x0 - (side - (row.x1 - row.x0)) // 2 - 2
+        side = max(bottom - top, right - left)
+        y0, x0 = top - (side - (bottom - top)) // 2 - 2, left - (side - (right - left)) // 2 - 2
+        top, left = top - box[0], left - box[1]
         assert (top, left) == (max(y0, 0), max(x0, 0))
         assert crop.shape[1:] == (min(y0 + side + 4, 64) - top, min(x0 + side + 4, 64) - left)
         np.testing.assert_array_equal(
