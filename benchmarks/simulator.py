@@ -11,6 +11,7 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,9 @@ from benchmarks.simulator_measures import Measures, measure_field
 from benchmarks.simulator_rows import Row, print_rows, share_ok
 from common.classes import COLORS
 from common.parallel import pmap
-from common.simulate.fields import Entry, SimulateParams, Truth, label_fields, plan, simulate_field
-from common.simulate.layout import CELL_LINES
+from common.simulate.fields import label_fields, simulate_field
+from common.simulate.labels import Truth
+from common.simulate.samples import Entry, SimulateParams, plan
 
 LINES = {
     # cells per field: mean, standard deviation; cell area px, its variation, eccentricity, nucleus share of the area
@@ -88,8 +90,6 @@ def line_rows(fields: list[Measures]) -> Iterator[Row]:
     """What the masks say of each cell line."""
     names = ("cells in a field", "their sd", "cell area", "its variation", "eccentricity", "nucleus share")
     for line, targets in LINES.items():
-        if line not in CELL_LINES:
-            continue
         mine = [field for field in fields if field.cell_line == line]
         counts = np.array([len(field.cell_areas) for field in mine])
         areas, nuclei, shapes = (
@@ -136,7 +136,9 @@ def labelled_images(params: SimulateParams) -> list[Labelled]:
     truths = pmap(partial(truth_of, params=params), entries, "labels")
     known = dict(zip([entry.image_id for entry in entries], truths, strict=True))
     labels = label_fields(entries, known, params)
-    return [Labelled(entry.sample_id, labels[entry.image_id], known[entry.image_id]) for entry in entries]
+    return [
+        Labelled(entry.sample_id, labels[entry.image_id].noisy, known[entry.image_id]) for entry in entries
+    ]
 
 
 @dataclass(frozen=True)
@@ -150,14 +152,13 @@ class Amount:
 
 def report(amount: Amount, difficulty: float, seed: int, label_sets: Path | None) -> None:
     """Print all tables."""
-    params = SimulateParams(fields=amount.fields, test_fields=0, difficulty=difficulty, seed=seed)
-    if "balance" in SimulateParams.model_fields:
-        params = params.model_copy(update={"balance": 0})
+    params = SimulateParams(
+        fields=amount.fields, test_fields=0, difficulty=difficulty, seed=seed, balance=0, duplicates=0
+    )
     fields = measured(plan(params), params)
     rows = print_rows("cells and nuclei", cell_rows(fields)) + print_rows("grey levels", grey_rows(fields))
-    known = [line for line in LINES if line in CELL_LINES]
-    each = params.model_copy(update={"fields": amount.line_fields * len(known)})
-    lines = [replace(entry, cell_line=known[i % len(known)]) for i, entry in enumerate(plan(each))]
+    each = params.model_copy(update={"fields": amount.line_fields * len(LINES)})
+    lines = [replace(entry, cell_line=line) for entry, line in zip(plan(each), cycle(LINES), strict=False)]
     rows += print_rows("by cell line", line_rows(measured(lines, each)))
     small = params.model_copy(update={"fields": amount.label_fields, "side_px": LABEL_SIDE_PX})
     images = labelled_images(small)

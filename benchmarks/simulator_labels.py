@@ -13,9 +13,8 @@ import numpy as np
 
 from benchmarks.simulator_rows import Row
 from common.classes import CLASSES, NEGATIVE, parse_labels
-from common.simulate.fields import Truth
-
-Labels = tuple[int, ...]
+from common.simulate.label_sets import LabelSet
+from common.simulate.labels import Truth
 
 LABELS_PER_IMAGE = {1: 10508, 2: 8873, 3: 2233, 4: 190, 5: 2}
 SHOWN_ALONE = (
@@ -42,7 +41,7 @@ class Labelled:
     """One image: its weak labels, and (cells, 19) what its cells show."""
 
     sample_id: str
-    labels: Labels
+    labels: LabelSet
     truth: Truth
 
 
@@ -112,7 +111,7 @@ def share_row(name: str, target: float, found: float, samples: int) -> Row:
     return Row(name, target, found, noise=2 * (target * (1 - target) / samples) ** 0.5)
 
 
-def _table_rows(images: list[Labelled], real: Counter[Labels]) -> Iterator[Row]:
+def _table_rows(images: list[Labelled], real: Counter[LabelSet]) -> Iterator[Row]:
     mine = Counter(image.labels for image in images)
     shares, targets = ({s: n / counts.total() for s, n in counts.items()} for counts in (mine, real))
     commonest = [labels for labels, _ in real.most_common(COMMONEST)]
@@ -129,20 +128,20 @@ def _table_rows(images: list[Labelled], real: Counter[Labels]) -> Iterator[Row]:
         yield share_row(f"{c:2} {name[:28]}, share of images", target, found, samples)
 
 
-def read_label_sets(path: Path) -> Counter[Labels]:
+def read_label_sets(path: Path) -> Counter[LabelSet]:
     """Real label sets with their counts from a JSON file: ``{"combos": {"0|16": 1278, ...}}``."""
-    sets: Counter[Labels] = Counter()
+    sets: Counter[LabelSet] = Counter()
     for text, count in json.loads(path.read_text())["combos"].items():
         sets[parse_labels(text)] += count
     return sets
 
 
-def _distance(first: dict[Labels, float], second: dict[Labels, float]) -> float:
+def _distance(first: dict[LabelSet, float], second: dict[LabelSet, float]) -> float:
     """Total variation: half the sum of the differences."""
     return sum(abs(first.get(s, 0) - second.get(s, 0)) for s in first.keys() | second.keys()) / 2
 
 
-def _distance_of_a_draw(targets: dict[Labels, float], samples: int) -> float:
+def _distance_of_a_draw(targets: dict[LabelSet, float], samples: int) -> float:
     """The distance that ``samples`` true draws from the real table would have."""
     rng, shares = np.random.default_rng(0), list(targets.values())
     draws = rng.multinomial(samples, shares, size=20) / samples

@@ -22,7 +22,9 @@ from common.classes import CLASSES
 from common.crops import View, apply_view, cut_cell
 from common.metrics.ranking import cell_average_precision
 from common.parallel import pmap, worker_count
-from common.simulate.fields import Entry, SimulateParams, Truth, label_fields, plan, simulate_field
+from common.simulate.fields import label_fields, simulate_field
+from common.simulate.labels import Truth
+from common.simulate.samples import Entry, SimulateParams, plan
 
 EXPECTED = {(0.4, "cell"): 0.622, (0.4, "image"): 0.515, (0.1, "cell"): 0.667, (0.8, "cell"): 0.479}
 """What the prototype of the simulator reached: (difficulty, whose labels) to mean average precision."""
@@ -60,9 +62,9 @@ def simulated_parts(difficulty: float, cells: int, seed: int) -> dict[str, Part]
     """Draw about ``cells`` training cells and a third as many test cells."""
     fields = max(cells // CELLS_PER_FIELD, 1)
     test_fields = max(round(TEST_SHARE * fields), 1)
-    params = SimulateParams(fields=fields, test_fields=test_fields, seed=seed, difficulty=difficulty)
-    if "balance" in SimulateParams.model_fields:
-        params = params.model_copy(update={"balance": 1})
+    params = SimulateParams(
+        fields=fields, test_fields=test_fields, seed=seed, difficulty=difficulty, balance=1
+    )
     entries = plan(params)
     drawn = list(pmap(partial(cut_field, params=params), entries, f"fields of difficulty {difficulty}"))
     truths = {entry.image_id: truth for entry, (truth, _) in zip(entries, drawn, strict=True)}
@@ -71,7 +73,7 @@ def simulated_parts(difficulty: float, cells: int, seed: int) -> dict[str, Part]
     for split in ("train", "test"):
         mine = [(entry, *cut) for entry, cut in zip(entries, drawn, strict=True) if entry.split == split]
         rows = [
-            np.isin(np.arange(len(CLASSES)), labels[entry.image_id])
+            np.isin(np.arange(len(CLASSES)), labels[entry.image_id].noisy)
             for entry, truth, _ in mine
             for _ in truth
         ]

@@ -8,7 +8,9 @@ from skimage.measure import regionprops_table
 
 from common.cells import measure_cells
 from common.classes import CHANNELS
-from common.simulate.fields import Entry, SimulateParams, Truth, simulate_field
+from common.simulate.fields import simulate_field
+from common.simulate.labels import Truth
+from common.simulate.samples import Entry, SimulateParams
 
 BLUE = CHANNELS.index("nucleus")
 LEAST_WAVES, MOST_WAVES = 8, 120

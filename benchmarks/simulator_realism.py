@@ -2,9 +2,9 @@
 
     python -m benchmarks.simulator_realism [--fields 100] [--shared PATH]
 
-A planted duplicate is a copy saved as jpg at half the size. Different fields are apart by the bits that differ in the
-worst of the three channels of the duplicate rule, which takes pairs up to its limit for copies. Cells are found by
-the classical segmenter and held against the true masks, or the official ones of the real fields.
+Every field is saved again as jpg at half the size, and some are in the data twice. Fields are apart by the bits that
+differ in the worst of the three channels of the duplicate rule, which takes pairs up to its limit for copies. Cells
+are found by the classical segmenter and held against the true masks, or the official ones of the real fields.
 """
 
 import argparse
@@ -26,7 +26,8 @@ from common.duplicates import MAX_BITS, perceptual_hash
 from common.errors import DataError
 from common.parallel import pmap
 from common.segmentation.classical import ClassicalParams, segment
-from common.simulate.fields import Entry, SimulateParams, plan, simulate_field
+from common.simulate.fields import simulate_field
+from common.simulate.samples import Entry, SimulateParams, plan
 
 Hash = tuple[int, int, int]
 
@@ -82,6 +83,8 @@ def recall(looks: list[Look]) -> float:
 def duplicate_rows(looks: list[Look], real: list[Look]) -> Iterator[Row]:
     """False pairs, copies that are found, and how far apart different fields are."""
     apart, copies = distances(looks), [bits_between(look.hash, look.copy_hash) for look in looks]
+    twice = len(looks) - len({look.digest for look in looks})
+    print(f"{len(looks)} fields, {twice} of them exact duplicates")
     yield Row(
         "pairs of different fields taken for copies", 0, sum(bits <= MAX_BITS for bits in apart), "most"
     )

@@ -20,8 +20,9 @@ from pathlib import Path
 import cv2
 
 from common.parallel import pmap, worker_count
-from common.simulate.fields import Entry, SimulateParams, plan, simulate_field
-from common.simulate.folder import write_competition_folder, write_field
+from common.simulate.fields import simulate_field
+from common.simulate.folder import write_competition_folder
+from common.simulate.samples import Entry, SimulateParams, plan
 
 SECONDS, MEGABYTES, MINUTES = 0.12, 200, 2.0
 """Targets: CPU time of a 512 px field, memory above that of the imports, and time for 1,000 fields on two cores."""
@@ -51,14 +52,10 @@ def one_by_one(fields: int) -> tuple[float, float, float]:
 
 
 def growth_megabytes(fields: int) -> float:
-    """How far the memory of a fresh process grows while it writes fields one after another."""
+    """How far the memory of a fresh process grows while it simulates a folder, one field after another."""
     before = peak_megabytes()
-    params = SimulateParams(fields=fields, test_fields=0, seed=0)
     with tempfile.TemporaryDirectory() as name:
-        for part in ("train", "truth_masks"):
-            (Path(name) / part).mkdir()
-        for entry in plan(params):
-            write_field(entry, Path(name), params)
+        write_competition_folder(Path(name), SimulateParams(fields=fields, test_fields=0, seed=0))
     return peak_megabytes() - before
 
 
@@ -72,7 +69,7 @@ def folder_minutes(fields: int) -> tuple[float, float]:
     params = SimulateParams(fields=fields, test_fields=0, seed=0)
     with tempfile.TemporaryDirectory() as name:
         before, start = os.times(), time.perf_counter()
-        write_competition_folder(Path(name) / "folder", params, partial(pmap, what="fields"))
+        write_competition_folder(Path(name), params, partial(pmap, what="fields"))
         wall, after = time.perf_counter() - start, os.times()
     cpu = sum(after[:4]) - sum(before[:4])
     return wall / fields * 1000 / 60, cpu / fields * 1000 / 60
