@@ -157,14 +157,18 @@ def report(amount: Amount, difficulty: float, seed: int, label_sets: Path | None
     )
     fields = measured(plan(params), params)
     rows = print_rows("cells and nuclei", cell_rows(fields)) + print_rows("grey levels", grey_rows(fields))
-    each = params.model_copy(update={"fields": amount.line_fields * len(LINES)})
-    lines = [replace(entry, cell_line=line) for entry, line in zip(plan(each), cycle(LINES), strict=False)]
-    rows += print_rows("by cell line", line_rows(measured(lines, each)))
-    small = params.model_copy(update={"fields": amount.label_fields, "side_px": LABEL_SIDE_PX})
-    images = labelled_images(small)
-    rows += print_rows("label sets", set_rows(images, label_sets))
-    rows += print_rows("cells against their image's labels", agreement_rows(images))
-    rows += print_rows("P(a cell shows the class)", class_rows(images))
+    if amount.line_fields:
+        each = params.model_copy(update={"fields": amount.line_fields * len(LINES)})
+        pairs = zip(plan(each), cycle(LINES), strict=False)
+        lines = measured([replace(entry, cell_line=line) for entry, line in pairs], each)
+        rows += print_rows("by cell line", line_rows(lines))
+    if amount.label_fields:
+        images = labelled_images(
+            params.model_copy(update={"fields": amount.label_fields, "side_px": LABEL_SIDE_PX})
+        )
+        rows += print_rows("label sets", set_rows(images, label_sets))
+        rows += print_rows("cells against their image's labels", agreement_rows(images))
+        rows += print_rows("P(a cell shows the class)", class_rows(images))
     print(f"\n{share_ok(rows)}")
 
 
@@ -172,8 +176,10 @@ def main() -> None:
     """Parse the command line and print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--fields", type=int, default=300, help="of the mix of lines")
-    parser.add_argument("--line-fields", type=int, default=24, help="of each cell line")
-    parser.add_argument("--label-fields", type=int, default=1500, help=f"of {LABEL_SIDE_PX} px, for labels")
+    parser.add_argument("--line-fields", type=int, default=24, help="of each cell line; 0 leaves them out")
+    parser.add_argument(
+        "--label-fields", type=int, default=1500, help=f"of {LABEL_SIDE_PX} px, for labels; 0: none"
+    )
     parser.add_argument("--difficulty", type=float, default=0.4)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(

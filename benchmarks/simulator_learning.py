@@ -130,7 +130,7 @@ def train_and_test(
 
 
 def main() -> None:
-    """Print the mean of each network beside the prototype's, then the classes."""
+    """Print the mean of each network beside the prototype's, and its average precision by class."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--difficulties", type=float, nargs="+", default=[0.4, 0.1, 0.8])
     parser.add_argument(
@@ -144,27 +144,20 @@ def main() -> None:
 
 
 def report(difficulties: list[float], cells: int, epochs: int, seed: int) -> None:
-    """Train and print one row a network, then a row a class."""
-    columns: dict[str, np.ndarray] = {}
-    print("difficulty  labels  cells  chance    mAP  prototype  seconds", flush=True)
+    """Train and print one row a network."""
+    classes = "  ".join(f"{class_id:3}" for class_id in range(len(CLASSES)))
+    print(f"difficulty  labels  cells  seconds  chance    mAP  prototype  by class: {classes}", flush=True)
     for difficulty in difficulties:
         parts = simulated_parts(difficulty, cells, seed)
         train, test = parts["train"], parts["test"]
         chance = float(test.truth.mean(0)[test.truth.any(0)].mean())
         choices = {"cell": train.truth, "image": train.labels}
-        for labels in ("cell", "image") if difficulty == difficulties[0] else ("cell",):
+        for labels in choices if difficulty == difficulties[0] else ("cell",):
             start = time.perf_counter()
-            mean, columns[f"{difficulty} {labels}"] = train_and_test(
-                train, choices[labels], test, epochs, seed
-            )
-            row = f"{difficulty:10}  {labels:6}  {len(train.pixels):5}  {chance:6.3f}  {mean:5.3f}"
-            seconds = time.perf_counter() - start
-            print(
-                f"{row}  {EXPECTED.get((difficulty, labels), float('nan')):9.3f}  {seconds:7.0f}", flush=True
-            )
-    print(f"\n{'average precision':42}{''.join(f'{name:>11}' for name in columns)}")
-    for class_id, name in enumerate(CLASSES):
-        print(f"{class_id:2} {name:39}{''.join(f'{column[class_id]:11.3f}' for column in columns.values())}")
+            mean, by_class = train_and_test(train, choices[labels], test, epochs, seed)
+            row = f"{difficulty:10}  {labels:6}  {len(train.pixels):5}  {time.perf_counter() - start:7.0f}"
+            values = f"{chance:6.3f}  {mean:5.3f}  {EXPECTED.get((difficulty, labels), float('nan')):9.3f}"
+            print(f"{row}  {values}  by class: {'  '.join(f'{ap:.2f}'[-3:] for ap in by_class)}", flush=True)
 
 
 if __name__ == "__main__":
