@@ -2,10 +2,10 @@
 
     python -m benchmarks.simulator_learning [--difficulties 0.4 0.1 0.8] [--cells 4500] [--epochs 10]
 
-A resnet18 from scratch sees 64 px crops by the true masks. It is taught the true labels of the cells, and at the default
-difficulty also those of their images. It is tested on cells of other proteins, always by their true labels. Every
-field is of a protein of its own, or too few would be seen: all fields of a sample look alike. HPA_WORKERS=1 is faster
-where other work has the cores.
+A resnet18 from scratch sees 64 px crops by the true masks. It is taught the true labels of the cells, and at the
+default difficulty also those of their images. It is tested on cells of other proteins, always by their true labels.
+Every field is of a protein of its own, or too few would be seen: all fields of a sample look alike. HPA_WORKERS=1 is
+faster where other work has the cores.
 """
 
 import argparse
@@ -20,18 +20,21 @@ from torch import Tensor, nn
 from common.backbones import BackboneParams, build_classifier
 from common.cells import BOX, measure_cells
 from common.classes import CLASSES
-from common.crops import View, apply_view, cut_cell
+from common.crops import CropParams
+from common.cutting import cut_cell
 from common.metrics.ranking import cell_average_precision
 from common.parallel import pmap, worker_count
 from common.simulate.fields import label_fields, simulate_field
 from common.simulate.labels import Truth
 from common.simulate.samples import Entry, SimulateParams, plan
+from common.views import View, apply_view
 
 EXPECTED = {(0.4, "cell"): 0.622, (0.4, "image"): 0.515, (0.1, "cell"): 0.667, (0.8, "cell"): 0.479}
 """What the prototype of the simulator reached: (difficulty, whose labels) to mean average precision."""
 DEFAULT = 0.4
 CELLS_PER_FIELD = 12
 TEST_SHARE = 1 / 3
+TIGHT = CropParams(box="tight", margin_px=0)
 VIEW = View(
     channels=("microtubules", "protein", "nucleus", "reticulum"),
     mask="own",
@@ -56,7 +59,7 @@ def cut_field(entry: Entry, params: SimulateParams) -> tuple[Truth, np.ndarray]:
     field = simulate_field(entry, params)
     boxes = measure_cells(entry.image_id, field.nuclei, field.cells)[BOX].to_numpy()
     image = field.image.astype(np.uint8)
-    crops = [cut_cell(image, field.cells, cell_id, box, 0) for cell_id, box in enumerate(boxes, start=1)]
+    crops = [cut_cell(image, field.cells, cell_id, box, TIGHT) for cell_id, box in enumerate(boxes, start=1)]
     return field.truth, np.stack([apply_view(planes, np.array(inner), VIEW) for planes, inner in crops])
 
 
