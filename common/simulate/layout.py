@@ -106,7 +106,7 @@ def _place(
             # The first cells lie well inside: every field has a cell, and a forced mitosis is seen.
             if index <= mitotic:
                 y, x = frame.margin + rng.uniform(0.15, 0.85, size=2) * frame.side
-            if all(np.hypot(y - s.y, x - s.x) > 0.78 * (radius + s.radius) for s in spots):
+            if all(np.hypot(y - s.y, x - s.x) > 0.74 * (radius + s.radius) for s in spots):
                 spots.append(Spot(y, x, radius, divides))
                 break
     return spots

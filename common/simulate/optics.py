@@ -10,10 +10,10 @@ from common.simulate.difficulty import Conditions
 from common.simulate.structures import Plane, blur
 
 BRIGHT = (
-    (0.88, 0.85, 1.4),  # microtubules
+    (0.96, 0.85, 1.4),  # microtubules
     (0.63, 0.60, 1.2),  # protein
-    (1.00, 0.80, 1.10),  # nucleus
-    (0.70, 0.80, 1.6),  # reticulum
+    (0.90, 1.00, 1.5),  # nucleus
+    (0.66, 0.90, 1.2),  # reticulum
 )
 """Level of a channel's 99.9 % quantile, as a share of full scale: median, log spread and most, so that 512 px
 pictures have the grey levels of public ones. Beyond 1 pixels saturate, as up to 1 % of real fields do."""

@@ -8,7 +8,7 @@ from common.simulate.cell_lines import CellLine
 from common.simulate.outlines import Outline, extent, reach_of, rounded, spread
 from common.simulate.structures import Mask, Plane, grain
 
-NUCLEUS_SHRINK = 0.95
+NUCLEUS_SHRINK = 0.97
 """Nuclei drawn at the full radius of a line's nuclear area share come out 30 % larger than real ones."""
 NUCLEUS_SPREAD = 0.18
 """Log spread of the radius: a CV of .33 of the nuclear area within a field."""
@@ -75,7 +75,7 @@ def grow(rng: np.random.Generator, spot: Spot, line: CellLine, zoom: float, canv
     else:
         outline = spread(rng, spot.radius, line, axis)
         typical = NUCLEUS_SHRINK * np.sqrt(line.nucleus_share * line.area_px / np.pi) * zoom
-        radius = min(typical * rng.lognormal(0, NUCLEUS_SPREAD), 0.55 * spot.radius)
+        radius = min(typical * rng.lognormal(0, NUCLEUS_SPREAD), 0.66 * spot.radius)
         parts = _nuclei(rng, radius, spot.radius, axis)
     corner, shape = _box(spot, outline, 8 * zoom, canvas)
     y, x = spot.y - corner[0], spot.x - corner[1]
