@@ -17,30 +17,15 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.simulator_labels import Labelled, agreement_rows, class_rows, set_rows
-from benchmarks.simulator_measures import Measures, measure_field
+from benchmarks.simulator_measures import BRIGHT, Measures, measure_field
 from benchmarks.simulator_rows import Row, print_rows, share_ok
 from common.classes import COLORS
 from common.parallel import pmap
+from common.simulate.cell_lines import CELL_LINES
 from common.simulate.fields import label_fields, simulate_field
 from common.simulate.labels import Truth
 from common.simulate.samples import Entry, SimulateParams, plan
 
-LINES = {
-    # cells per field: mean, standard deviation; cell area px, its variation, eccentricity, nucleus share of the area
-    "U-2 OS": (11.3, 5.4, 11160, 0.43, 0.72, 0.15),
-    "A-431": (10.5, 4.0, 12260, 0.50, 0.60, 0.16),
-    "U-251 MG": (11.6, 4.2, 7080, 0.50, 0.70, 0.19),
-    "HEK 293": (17.7, 6.5, 4160, 0.50, 0.72, 0.27),
-    "PC-3": (14.1, 7.1, 5130, 0.45, 0.74, 0.24),
-    "A549": (15.9, 9.0, 9300, 0.44, 0.64, 0.17),
-    "RH-30": (18.1, 13.3, 5000, 0.40, 0.80, 0.24),
-    "HeLa": (10.8, 7.6, 10740, 0.45, 0.78, 0.16),
-    "SH-SY5Y": (24.0, 7.7, 2990, 0.43, 0.70, 0.33),
-    "SiHa": (23.3, 16.6, 8600, 0.45, 0.80, 0.17),
-    "SK-MEL-30": (18.0, 11.5, 6500, 0.55, 0.80, 0.20),
-    "HaCaT": (13.6, 8.7, 12900, 0.35, 0.64, 0.16),
-    "HAP1": (40.0, 20.0, 2490, 0.50, 0.64, 0.33),
-}
 COVERAGE = {0.05: 0.27, 0.5: 0.53, 0.95: 0.79}
 ON_BORDER = 0.35
 NUCLEI = {
@@ -89,7 +74,8 @@ def variation(values: list[np.ndarray]) -> float:
 def line_rows(fields: list[Measures]) -> Iterator[Row]:
     """What the masks say of each cell line."""
     names = ("cells in a field", "their sd", "cell area", "its variation", "eccentricity", "nucleus share")
-    for line, targets in LINES.items():
+    for line, known in CELL_LINES.items():
+        targets = list(vars(known).values())[1:7]
         mine = [field for field in fields if field.cell_line == line]
         counts = np.array([len(field.cell_areas) for field in mine])
         areas, nuclei, shapes = (
@@ -108,7 +94,7 @@ def grey_rows(fields: list[Measures]) -> Iterator[Row]:
     for channel, color in enumerate(COLORS):
         for what, targets in (("means", MEANS), ("brights", BRIGHTS)):
             values = [getattr(field, what)[channel] for field in fields]
-            name = {"means": "mean", "brights": "99.9 % level"}[what]
+            name = {"means": "mean", "brights": f"{BRIGHT[channel]:.1%} level"}[what]
             for quantile, target in zip(QUANTILES, targets[color], strict=True):
                 yield Row(
                     f"{color}: {name}, {quantile:.0%} quantile", target, float(np.quantile(values, quantile))
@@ -158,8 +144,8 @@ def report(amount: Amount, difficulty: float, seed: int, label_sets: Path | None
     fields = measured(plan(params), params)
     rows = print_rows("cells and nuclei", cell_rows(fields)) + print_rows("grey levels", grey_rows(fields))
     if amount.line_fields:
-        each = params.model_copy(update={"fields": amount.line_fields * len(LINES)})
-        pairs = zip(plan(each), cycle(LINES), strict=False)
+        each = params.model_copy(update={"fields": amount.line_fields * len(CELL_LINES)})
+        pairs = zip(plan(each), cycle(CELL_LINES), strict=False)
         lines = measured([replace(entry, cell_line=line) for entry, line in pairs], each)
         rows += print_rows("by cell line", line_rows(lines))
     if amount.label_fields:

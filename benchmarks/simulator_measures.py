@@ -15,7 +15,8 @@ from common.simulate.samples import Entry, SimulateParams
 BLUE = CHANNELS.index("nucleus")
 LEAST_WAVES, MOST_WAVES = 8, 120
 """The waves a picture of the band of which a power slope is taken."""
-BRIGHT = 0.999
+BRIGHT = (0.99, 0.999, 0.999, 0.99)
+"""The quantile that says how bright a channel is, of each channel: those that the targets were measured at."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Measures:
     on_border: NDArray[np.bool_]  # (cells,)
     coverage: float
     means: NDArray[np.float64]  # (4,) grey levels
-    brights: NDArray[np.float64]  # (4,) 99.9 % quantiles
+    brights: NDArray[np.float64]  # (4,) grey levels at the quantiles ``BRIGHT``
     zeros: NDArray[np.float64]  # (4,) shares of pixels
     slopes: NDArray[np.float64]  # (4,)
 
@@ -59,7 +60,7 @@ def measure_field(entry: Entry, params: SimulateParams) -> Measures:
         on_border=cells["touches_border"].to_numpy(bool),
         coverage=float(np.mean(field.cells > 0)),
         means=field.image.mean((1, 2)),
-        brights=np.quantile(field.image, BRIGHT, axis=(1, 2)),
+        brights=np.array([np.quantile(c, share) for c, share in zip(field.image, BRIGHT, strict=True)]),
         zeros=np.mean(field.image == 0, axis=(1, 2)),
         slopes=np.array([power_slope(channel) for channel in field.image]),
     )
