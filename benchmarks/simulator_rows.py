@@ -31,11 +31,13 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        away = self.found - self.target
+        away = self.found - self.target if self.rule == "most" else abs(self.found - self.target)
         allowed = SHIFT if self.rule == "shift" else RATIO * abs(self.target)
-        if (away if self.rule == "most" else abs(away)) > allowed + self.noise:
+        if away - self.noise > allowed:
             return "off"
-        return "ok" if self.noise <= allowed and np.isfinite(away) else "few"
+        # An upper bound can hold beyond doubt however few images there are.
+        certain = self.noise <= allowed or away + self.noise <= allowed
+        return "ok" if certain and np.isfinite(away) else "few"
 
 
 def print_rows(title: str, rows: Iterable[Row]) -> list[Row]:

@@ -117,7 +117,8 @@ def _describe(kind: type[Params], fault: Any) -> str:
         return f"{place}: unknown key{_nearest(str(fault['loc'][-1]), known)}"
     if fault["type"] == "missing":
         return f"{place}: is missing"
-    return f"{place}: {fault['msg']}, found {fault['input']!r}"
+    said = fault["msg"].removeprefix("Value error, ")  # of our own checks
+    return f"{place}: {said}, found {fault['input']!r}"
 
 
 def _known_keys(kind: Any, place: tuple[Any, ...]) -> list[str]:

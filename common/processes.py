@@ -26,6 +26,11 @@ class _Worker:
             self.pool = ProcessPoolExecutor(1, initializer=_serve, initargs=(os.getpid(),))
             self.pid = self.pool.submit(os.getpid).result()
 
+    def end_if(self, stopped: threading.Event) -> None:
+        """End the process if it was still being started when all others were ended."""
+        if stopped.is_set():
+            os.kill(self.pid, signal.SIGKILL)
+
 
 @contextmanager
 def processes(count: int, work: Callable[[T], R]) -> Iterator[Callable[[T], Future[R]]]:
@@ -37,12 +42,14 @@ def processes(count: int, work: Callable[[T], R]) -> Iterator[Callable[[T], Futu
     for _ in range(count):
         idle.put(None)  # to be started
     alive: set[_Worker] = set()
+    stopped = threading.Event()
 
     def attempt(item: T) -> R:
         worker = idle.get()
         try:
             if worker is None:
                 alive.add(worker := _Worker())
+                worker.end_if(stopped)
             return worker.pool.submit(work, item).result()
         except BrokenProcessPool:
             alive.discard(worker)
@@ -56,6 +63,7 @@ def processes(count: int, work: Callable[[T], R]) -> Iterator[Callable[[T], Futu
         with _no_opencv_threads():
             yield lambda item: threads.submit(attempt, item)
     except BaseException:  # also of a reader who stops reading: nobody wants what still runs
+        stopped.set()
         threads.shutdown(wait=False, cancel_futures=True)
         for worker in list(alive):
             os.kill(worker.pid, signal.SIGKILL)

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from common.cells import read_mask
 from common.classes import CLASSES, COLORS, NEGATIVE, parse_labels
@@ -18,6 +19,7 @@ from common.images import write_png
 from common.params import build
 from common.simulate.fields import Field, simulate, simulate_field
 from common.simulate.folder import write_competition_folder
+from common.simulate.gallery import TILE_PX, Picture, Tile, write_gallery
 from common.simulate.label_sets import class_shares
 from common.simulate.samples import SimulateParams, plan
 
@@ -283,3 +285,17 @@ def test_layouts_on_given_masks_keep_their_cells(tmp_path: Path) -> None:
 def test_a_folder_without_layouts_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no PNG; expected cell masks"):
         write_competition_folder(tmp_path / "data", PARAMS, layouts=tmp_path)
+
+
+def test_a_gallery_has_its_pages_and_overwrites_nothing_unasked(tmp_path: Path) -> None:
+    def few(draw: Callable[[Tile], Picture], tiles: Sequence[Tile]) -> Iterable[Picture]:
+        first = draw(tiles[0])
+        return [first for _ in tiles]
+
+    pages = write_gallery(tmp_path / "pages", 0, few)
+    names = ["patterns", "cell_lines", "difficulties", "mitosis", "debris", "fields"]
+    assert [page.stem for page in pages] == names
+    assert Image.open(pages[0]).size == (5 * TILE_PX, 4 * TILE_PX)
+    with pytest.raises(DataError, match="is not an empty folder"):
+        write_gallery(tmp_path / "pages", 0, few)
+    write_gallery(tmp_path / "pages", 0, few, overwrite=True)

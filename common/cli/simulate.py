@@ -33,7 +33,9 @@ def main(
         Path | None, typer.Option(help="A folder of cell masks to paint on, instead of simulated outlines.")
     ] = None,
     gallery: Annotated[bool, typer.Option("--gallery", help="Write pages of pictures instead.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier simulation.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an earlier simulation or gallery.")
+    ] = False,
 ) -> None:
     """Write simulated fields with the truth of every cell."""
     from functools import partial
@@ -47,7 +49,7 @@ def main(
     from common.simulate.samples import SimulateParams
 
     if gallery:
-        pages = write_gallery(folder, seed, partial(pmap, what="pictures"))
+        pages = write_gallery(folder, seed, partial(pmap, what="pictures"), overwrite)
         print("\n".join(str(page) for page in pages))
         return
     given = {

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from common.classes import CHANNELS, CLASSES
+from common.errors import DataError
 from common.images import to_uint8, write_png
 from common.simulate.cell_lines import CELL_LINES
 from common.simulate.fields import Field, simulate_field
@@ -36,12 +37,19 @@ def write_gallery(
     folder: Path,
     seed: int,
     run: Callable[[Callable[[Tile], Picture], Sequence[Tile]], Iterable[Picture]] = map,
+    overwrite: bool = False,
 ) -> list[Path]:
     """Write one PNG a page into ``folder``.
 
     Args:
         run: maps a function over tiles, as ``map`` or a process pool's map does, in their order.
+        overwrite: replace pages that are there.
+
+    Raises:
+        DataError: ``folder`` holds something, and nobody said to overwrite it.
     """
+    if not overwrite and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DataError(f"{folder}: is not an empty folder; choose another place, or add --overwrite")
     folder.mkdir(parents=True, exist_ok=True)
     book = _pages(SimulateParams(fields=1, test_fields=0, seed=seed, debris=0))
     tiles = [tile for page, _ in book.values() for tile in page]

@@ -8,7 +8,7 @@ from common.simulate.cell_lines import CellLine
 from common.simulate.outlines import Outline, extent, reach_of, rounded, spread
 from common.simulate.structures import Mask, Plane, grain
 
-NUCLEUS_SHRINK = 0.97
+NUCLEUS_SHRINK = 0.93
 """Nuclei drawn at the full radius of a line's nuclear area share come out 30 % larger than real ones."""
 NUCLEUS_SPREAD = 0.18
 """Log spread of the radius: a CV of .33 of the nuclear area within a field."""
