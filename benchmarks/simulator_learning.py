@@ -118,7 +118,9 @@ def train_and_test(
     backbone = BackboneParams(name="resnet18", pretrained=False)
     network = build_classifier(backbone, len(VIEW.channels), len(CLASSES))
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    with torch.no_grad():  # rare classes start rare, and are not forgotten on the way there
+    with (
+        torch.no_grad()
+    ):  # classes start at their frequency, or ten epochs go into learning that most are rare
         network.get_classifier().bias.copy_(targets.mean(0).clamp(1e-3, 1 - 1e-3).logit())
     sample = train.pixels[::4].float()
     mean, std = sample.mean((0, 2, 3), keepdim=True), sample.std((0, 2, 3), keepdim=True)
