@@ -11,6 +11,7 @@ from common.commands import run_stage
 def main(recipe: Path, out: Path, params: Path = Path("params.yaml")) -> None:
     """Train: --out gets model.safetensors, network.json and quality.json. A killed training goes on where it was."""
     import json
+    from dataclasses import asdict
 
     from common.files import atomic, discard, exclusive
     from common.params import load_recipe, load_scale
@@ -32,7 +33,7 @@ def main(recipe: Path, out: Path, params: Path = Path("params.yaml")) -> None:
             hits = judge(
                 lambda image: segment([image], trained, UnetParams())[0][1], settings.held_out, difficulty
             )
-            quality[f"difficulty {difficulty}"] = {"recall": hits.recall, "precision": hits.precision}
+            quality[f"difficulty {difficulty}"] = asdict(hits)
             print(f"difficulty {difficulty}: recall {hits.recall:.3f}, precision {hits.precision:.3f}")
         (part / "quality.json").write_text(json.dumps(quality, indent=1) + "\n")
     discard(scratch)
