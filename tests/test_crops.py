@@ -415,11 +415,8 @@ def test_a_killed_stage_goes_on_and_writes_the_same_bytes(
     fields, cells = inputs(tmp_path, 6, draw_image, write_image)
     cells.to_parquet(tmp_path / "cells.parquet", index=False)
     (tmp_path / "pixels").rename(tmp_path / "images")
-    table = pd.DataFrame({"image_id": [field.image_id for field in fields]})
-    for place, color in enumerate(COLORS):
-        table[color] = [field.paths[place].name for field in fields]
-    for column in set(IMAGE_COLUMNS) - set(table):
-        table[column] = None
+    rows = [(field.image_id, *(path.name for path in field.paths)) for field in fields]
+    table = pd.DataFrame(rows, columns=["image_id", *COLORS]).reindex(columns=IMAGE_COLUMNS)
     table.to_parquet(tmp_path / "images/images.parquet", index=False)
     (tmp_path / "params.yaml").write_text("crops: {field_px: 64, shard_cells: 2}\n")
 
