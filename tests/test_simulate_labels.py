@@ -107,3 +107,10 @@ def test_a_class_too_faint_to_see_is_not_true() -> None:
     truth = judge_truth(energies)
     assert truth[:, 5].tolist() == [1, 1, 0, 0]
     assert truth[:, NEGATIVE].tolist() == [0, 0, 1, 1]
+
+
+def test_no_silent_cell_shows_a_class_not_even_a_spindle() -> None:
+    expression = express(np.random.default_rng(0), (11,), [stub(mitotic=True)] * 500, conditions_at(0.4))
+    assert not expression.brightness[expression.silent].any()
+    waiting = express(np.random.default_rng(0), (16,), [stub(mitotic=False)] * 500, conditions_at(0.4))
+    assert waiting.silent.any()

@@ -96,7 +96,7 @@ def express(
     strength = rng.lognormal(0, spread, (count, 1)) * rng.lognormal(0, spread, (1, len(CLASSES)))
     brightness = shown * np.where(expected, 1, 0.5) * strength * rng.lognormal(0, spread / 2, shown.shape)
     faint = _confuse(rng, classes, brightness, conditions)
-    return Expression(brightness.astype(np.float32), faint, silent)
+    return Expression(brightness.astype(np.float32), faint, silent & ~shown.any(axis=1))
 
 
 def _divide(shown: npt.NDArray[np.bool_], mitotic: npt.NDArray[np.bool_], spindle: bool) -> None:
