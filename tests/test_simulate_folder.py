@@ -117,7 +117,7 @@ def test_layouts_on_given_masks_keep_their_cells(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_layouts_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="holds no PNG; expected cell masks"):
+    with pytest.raises(DataError, match="holds no PNG of cells; expected cell masks"):
         write_competition_folder(tmp_path / "data", PARAMS, layouts=tmp_path)
 
 
@@ -133,3 +133,38 @@ def test_a_gallery_has_its_pages_and_overwrites_nothing_unasked(tmp_path: Path) 
     with pytest.raises(DataError, match="is not an empty folder"):
         write_gallery(tmp_path / "pages", 0, few)
     write_gallery(tmp_path / "pages", 0, few, overwrite=True)
+
+
+def test_what_a_user_put_into_a_simulation_is_never_replaced(tmp_path: Path) -> None:
+    few = PARAMS.model_copy(update={"fields": 1, "test_fields": 0, "side_px": 64})
+    write_competition_folder(tmp_path / "data", few)
+    (tmp_path / "data/notes.txt").write_text("keep")
+    with pytest.raises(DataError, match=r"what is not of it \(notes.txt\); move that"):
+        write_competition_folder(tmp_path / "data", few, overwrite=True)
+    assert (tmp_path / "data/notes.txt").read_text() == "keep"
+
+
+def test_the_truth_of_an_images_stage_is_no_simulation(tmp_path: Path) -> None:
+    (tmp_path / "truth_cells.csv").touch()
+    with pytest.raises(DataError, match="is neither empty nor a simulation"):
+        write_competition_folder(tmp_path, PARAMS, overwrite=True)
+
+
+def test_the_current_folder_is_refused_before_anything_is_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="the folder you are in"):
+        write_competition_folder(Path(), PARAMS)
+
+
+def test_pictures_are_no_layouts(tmp_path: Path) -> None:
+    write_png(tmp_path / "masks/a_red.png", np.ones((64, 64), np.uint8))
+    with pytest.raises(DataError, match=r"holds no PNG of cells; .*_red\.png"):
+        write_competition_folder(tmp_path / "data", PARAMS, layouts=tmp_path / "masks")
+
+
+def test_a_layout_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    write_png(tmp_path / "masks/a_cell.png", np.ones((64, 80), np.uint16))
+    with pytest.raises(DataError, match=r"masks/a_cell\.png: shape is \(64, 80\)"):
+        write_competition_folder(tmp_path / "data", PARAMS, layouts=tmp_path / "masks")

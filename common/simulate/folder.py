@@ -14,11 +14,15 @@ from common.errors import DataError
 from common.files import atomic
 from common.images import write_png
 from common.simulate.debris import Debris
-from common.simulate.fields import Flags, LabelMap, Truth, label_fields, simulate_field
+from common.simulate.fields import Field, Flags, LabelMap, Truth, label_fields, simulate_field
 from common.simulate.samples import Entry, SimulateParams, generator, plan
 from common.simulate.segmenter import flawed_masks
 
 FLAGS = ("mitotic", "out_of_focus", "silent")
+WRITTEN = {"train", "test", "masks", "truth_masks", "train.csv", "samples.csv", "truth.csv"} | {
+    f"truth_{table}.csv" for table in ("labels", "cells", "debris", "duplicates")
+}
+"""All that a simulation holds."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,8 @@ def write_competition_folder(
         overwrite: replace an earlier simulation; nothing else is ever replaced.
 
     Raises:
-        DataError: ``folder`` holds something; ``layouts`` holds no cell mask, or one that cannot be used.
+        DataError: ``folder`` holds something or is the current one; ``layouts`` holds no cell mask, or one that
+            cannot be used.
         MachineError: a picture cannot be written.
     """
     _refuse_full(folder, overwrite)
@@ -65,18 +70,22 @@ def write_competition_folder(
 
 
 def _refuse_full(folder: Path, overwrite: bool) -> None:
+    if Path.cwd().is_relative_to(folder.resolve()):  # it will be put in place by a rename
+        raise DataError(f"{folder}: is or holds the folder you are in; give the name of a folder below it")
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
-    if not (folder / "truth_cells.csv").is_file():
+    if not all((folder / name).exists() for name in ("train.csv", "truth_cells.csv")):
         raise DataError(f"{folder}: is neither empty nor a simulation; choose another place to simulate into")
+    if strangers := sorted({path.name for path in folder.iterdir()} - WRITTEN):
+        found = ", ".join(strangers[:5])
+        raise DataError(f"{folder}: holds a simulation and what is not of it ({found}); move that elsewhere")
     if not overwrite:
         raise DataError(f"{folder}: holds a simulation; remove it, choose another place, or add --overwrite")
 
 
 def write_field(entry: Entry, folder: Path, params: SimulateParams, layouts: Sequence[Path] = ()) -> Written:
     """Draw one field and write its channels and its masks."""
-    given = _read_layout(layouts[entry.field % len(layouts)]) if layouts else None
-    field = simulate_field(entry, params, given)
+    field = _draw(entry, params, layouts[entry.field % len(layouts)] if layouts else None)
     for color, channel in zip(COLORS, field.image, strict=True):
         write_png(folder / entry.split / f"{entry.image_id}_{color}.png", channel)
     rng = generator(params, "segmenter", entry.field)
@@ -87,10 +96,24 @@ def write_field(entry: Entry, folder: Path, params: SimulateParams, layouts: Seq
     return Written(entry.image_id, field.truth, field.flags, field.debris)
 
 
+def _draw(entry: Entry, params: SimulateParams, layout: Path | None) -> Field:
+    if layout is None:
+        return simulate_field(entry, params)
+    given = _read_layout(layout)
+    try:
+        return simulate_field(entry, params, given)
+    except DataError as error:
+        raise DataError(f"{layout}: {error}") from None
+
+
 def _find_layouts(folder: Path) -> list[Path]:
-    found = sorted(path for path in folder.glob("*.png") if not path.name.endswith("_nucleus.png"))
+    if found := sorted(folder.glob("*_cell.png")):
+        return found
+    others = [f"_{name}.png" for name in ("nucleus", *COLORS)]
+    found = sorted(path for path in folder.glob("*.png") if not path.name.endswith(tuple(others)))
     if not found:
-        raise DataError(f"{folder}: holds no PNG; expected cell masks, best named <ID>_cell.png")
+        advice = f"expected cell masks, best named <ID>_cell.png; {', '.join(others)} are none"
+        raise DataError(f"{folder}: holds no PNG of cells; {advice}")
     return found
 
 

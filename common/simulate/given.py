@@ -35,9 +35,7 @@ def lay_out_on(
     """
     if cells.shape[0] != cells.shape[1] or (nuclei is not None and nuclei.shape != cells.shape):
         found = cells.shape if nuclei is None else (cells.shape, nuclei.shape)
-        raise DataError(
-            f"label map: shape is {found}, expected square maps of one size; crop them to squares"
-        )
+        raise DataError(f"shape is {found}, expected square maps of one size; crop them to squares")
     cell_map = _resize(cells, side_px)
     nucleus_map = None if nuclei is None else _resize(nuclei, side_px)
     filled = []
@@ -45,7 +43,7 @@ def lay_out_on(
         if box is not None:
             filled.append(_fill(rng, number, _widen(box, round(RIM_PX * zoom)), cell_map, nucleus_map, zoom))
     if not filled:
-        raise DataError("label map: holds no cell; expected 0 for the background and cells from 1")
+        raise DataError("holds no cell; expected 0 for the background and cells from 1")
     masks = np.zeros((2, side_px, side_px), np.uint16)
     for number, cell in enumerate(filled, start=1):
         masks[0][cell.box][cell.mask] = number
