@@ -122,6 +122,21 @@ def test_segment_names_the_segmenters_there_are(simulated: Path, tmp_path: Path)
     assert "known: classical, precomputed" in fault(ROOT, 2, *HPA, *words)
 
 
+def test_precomputed_masks_are_never_replaced(simulated: Path, tmp_path: Path) -> None:
+    shutil.copytree(simulated / "truth_masks", tmp_path / "masks")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "masks").iterdir()}
+    words = ("--segmenter", "precomputed", "--masks", str(tmp_path / "masks"))
+    said = fault(ROOT, 2, *HPA, "segment", str(simulated / "train"), str(tmp_path / "masks"), *words)
+    assert "holds the precomputed masks" in said
+    assert {path.name: path.read_bytes() for path in (tmp_path / "masks").iterdir()} == before
+
+
+def test_a_gallery_refuses_options_that_it_would_not_heed(tmp_path: Path) -> None:
+    words = ("simulate", str(tmp_path / "pages"), "--gallery", "--difficulty", "0.9", "--zoom", "2")
+    assert "leave out --zoom, --difficulty" in fault(ROOT, 2, *HPA, *words)
+    assert not (tmp_path / "pages").exists()
+
+
 def test_an_image_without_cells_is_named_and_the_others_are_written(simulated: Path, tmp_path: Path) -> None:
     run_in(tmp_path, "cp", "-r", str(simulated / "train"), "images")
     for color in ("red", "green", "blue", "yellow"):

@@ -53,6 +53,8 @@ def main(
     given = load_section(SegmentParams, params or PARAMS, "segment")
     rules = load_section(QualityParams, params or PARAMS, "quality")
     files = {"masks": str(masks or folder), "weights": str(weights or given.weights)}
+    if segmenter == "precomputed" and out.resolve() == Path(files["masks"]).resolve():
+        raise ParamsError(f"{out}: holds the precomputed masks, which would be replaced; give another folder")
     chosen = given.model_copy(update={"segmenter": segmenter, **files})
     with house_folder(folder, declared(pattern, channels)) as images:
         fields, faults = find_fields(images)

@@ -7,6 +7,7 @@ import typer
 
 
 def main(
+    context: typer.Context,
     folder: Annotated[
         Path,
         typer.Argument(
@@ -32,7 +33,9 @@ def main(
     layouts: Annotated[
         Path | None, typer.Option(help="A folder of cell masks to paint on, instead of simulated outlines.")
     ] = None,
-    gallery: Annotated[bool, typer.Option("--gallery", help="Write pages of pictures instead.")] = False,
+    gallery: Annotated[
+        bool, typer.Option("--gallery", help="Write pages of pictures instead, of --seed.")
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an earlier simulation or gallery.")
     ] = False,
@@ -49,6 +52,7 @@ def main(
     from common.simulate.samples import SimulateParams
 
     if gallery:
+        _refuse_unheeded(context)
         pages = write_gallery(folder, seed, partial(pmap, what="pictures"), overwrite)
         print("\n".join(str(page) for page in pages))
         return
@@ -71,3 +75,17 @@ def main(
     params = build(SimulateParams, given, "hpa simulate")
     write_competition_folder(folder, params, partial(pmap, what="simulated fields"), layouts, overwrite)
     print(f"{folder}: {fields} training and {test_fields} test fields; try: hpa check {folder}")
+
+
+def _refuse_unheeded(context: typer.Context) -> None:
+    from common.errors import ParamsError
+
+    given = [
+        option.opts[0]
+        for option in context.command.params
+        if option.name not in ("folder", "seed", "gallery", "overwrite")
+        and (source := context.get_parameter_source(str(option.name))) is not None
+        and source.name != "DEFAULT"
+    ]
+    if given:
+        raise ParamsError(f"--gallery draws fields of its own; leave out {', '.join(given)}, or --gallery")
