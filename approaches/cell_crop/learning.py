@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from approaches.cell_crop.dataset import CellCrops
 from approaches.cell_crop.model import build_network, save_model
@@ -17,8 +16,6 @@ from common.crops import CropStore
 from common.errors import DataError
 from common.tracking import Run
 from common.training import Step, fit
-
-LOSSES = {"bce": binary_cross_entropy_with_logits}
 
 
 def train_fold(
@@ -46,7 +43,7 @@ def train_fold(
         targets = cells.loc[rows, list(PROBABILITIES)].to_numpy()
         parts.append(CellCrops(store, rows, targets, recipe, view))
     torch.manual_seed(recipe.trainer.seed)  # initial weights and dropout; all else has its own generator
-    step = Step(build_network(recipe), LOSSES[recipe.loss], recipe.optimizer, recipe.schedule)
+    step = Step(build_network(recipe), recipe.loss, recipe.optimizer, recipe.schedule)
     with tempfile.TemporaryDirectory() as scratch:
         history = fit(step, parts[0], parts[1], recipe.trainer, Path(scratch), run)
     out.mkdir(parents=True, exist_ok=True)

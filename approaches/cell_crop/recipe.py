@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from common.augment import Name
 from common.backbones import BackboneParams
+from common.losses.recipe import LossParams
 from common.params import Params
 from common.schedules import OptimizerParams, TrainerParams, WarmRestarts
 from common.views import View
@@ -29,7 +30,7 @@ class Recipe(Params):
     normalize: Normalize
     augment: tuple[Name, ...]
     backbone: BackboneParams
-    loss: Literal["bce"]
+    loss: LossParams
     optimizer: OptimizerParams
     schedule: WarmRestarts
     trainer: TrainerParams

@@ -21,6 +21,7 @@ from common.crops import CropParams, CropStore
 from common.cutting import write_store
 from common.errors import DataError, MissingWeightsError, ParamsError
 from common.images import Field, write_png
+from common.losses.recipe import Bce, LossParams
 from common.params import build, load_recipe
 
 RECIPE = Path(__file__).parents[1] / "recipes/effb2_cell.yaml"
@@ -77,7 +78,7 @@ def test_the_recipe_is_the_published_system() -> None:
         1,
         1e-6,
     )
-    assert (recipe.trainer.batch_size, recipe.trainer.patience, recipe.loss) == (32, 3, "bce")
+    assert (recipe.trainer.batch_size, recipe.trainer.patience, recipe.loss) == (32, 3, LossParams(bce=Bce()))
     assert set(recipe.augment) == {"transpose", "hflip", "vflip"}
 
 
