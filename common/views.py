@@ -16,6 +16,7 @@ from common.images import to_uint8
 from common.params import Params
 
 OWN, OTHER = 1, 2
+Channel = Literal["microtubules", "protein", "nucleus", "reticulum"]
 
 
 class Frame(Params):
@@ -34,7 +35,7 @@ class Frame(Params):
 class View(Frame):
     """How a recipe sees a crop; ``window_px`` above 0 replaces the box and its margins."""
 
-    channels: tuple[Literal["microtubules", "protein", "nucleus", "reticulum"], ...] = Field(min_length=1)
+    channels: tuple[Channel, ...] = Field(min_length=1)
     mask: Literal["none", "own", "others"]
     """What is hidden: nothing, all but the cell itself (``own``), or the other cells (``others``)."""
     dim: float = Field(default=0, ge=0, lt=1)

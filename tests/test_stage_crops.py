@@ -155,7 +155,7 @@ def test_a_killed_stage_goes_on_and_writes_the_same_bytes(
 def test_more_shards_than_may_be_open_are_read(
     tmp_path: Path, draw_image: Draw, write_image: Callable[..., Field], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("common.crops.OPEN_SHARDS", 2)
+    monkeypatch.setattr("common.packed.OPEN_SHARDS", 2)
     folder = several(tmp_path, 5, draw_image, write_image)
     store = CropStore(folder)
     crops = [store.read(row)[0] for row in range(len(store))]  # the first ones outlive their closed shards

@@ -47,5 +47,5 @@ def train_fold(
     with tempfile.TemporaryDirectory() as scratch:
         history = fit(step, parts[0], parts[1], recipe.trainer, Path(scratch), run)
     out.mkdir(parents=True, exist_ok=True)
-    save_model(out, step.network, recipe, store.params())
+    save_model(out, step.network, recipe, store.params)
     pd.DataFrame(history).to_csv(out / "history.csv", index=False)

@@ -17,7 +17,7 @@ from common.tables import read_skipped
 def predict_rows(model: Path, store: CropStore, rows: np.ndarray) -> np.ndarray:
     """(len(rows), classes) probabilities by one fold's model of the crops at ``rows``."""
     network, recipe = load_model(model)
-    refuse_other_crops(model, store.params())
+    refuse_other_crops(model, store.params)
     if not len(rows):
         return np.empty((0, len(CLASSES)), np.float32)
     targets = np.zeros((len(rows), len(CLASSES)))
