@@ -39,6 +39,38 @@ def build_classifier(params: BackboneParams, channels: int, classes: int) -> nn.
         ParamsError: timm has no such model.
         MissingWeightsError: pretrained weights were asked for and cannot be had.
     """
+    return _build(params, {"in_chans": channels, "num_classes": classes, "drop_rate": params.dropout})
+
+
+def build_features(params: BackboneParams, channels: int) -> tuple[nn.Module, int]:
+    """A timm network without its head, and its number of features F: (B, channels, H, W) -> (B, F, h, w).
+
+    Raises:
+        ParamsError: timm has no such model, or it has no map of features (transformers).
+        MissingWeightsError: pretrained weights were asked for and cannot be had.
+    """
+    network = _build(params, {"in_chans": channels, "num_classes": 0, "global_pool": ""})
+    if not hasattr(network, "num_features") or hasattr(network, "cls_token"):
+        raise ParamsError(
+            f"backbone.name: {params.name} has no map of features; choose a convolutional network"
+        )
+    return network, int(network.num_features)
+
+
+def add_stem_pool(network: nn.Module) -> None:
+    """Put another 2 x 2 max pooling behind that of the stem, in place.
+
+    Raises:
+        ParamsError: the network has no pooling in its stem.
+    """
+    for owner, name in ((network, "maxpool"), (getattr(network, "features", None), "pool0")):
+        if isinstance(pool := getattr(owner, name, None), nn.Module):
+            setattr(owner, name, nn.Sequential(pool, nn.MaxPool2d(2)))
+            return
+    raise ParamsError("extra_stem_pool: this backbone has no pooling in its stem; DenseNets and ResNets have")
+
+
+def _build(params: BackboneParams, shape: dict[str, Any]) -> nn.Module:
     declare_torchvision_ops()
     if params.pretrained and not params.weights:
         _avoid_retries()
@@ -47,7 +79,6 @@ def build_classifier(params: BackboneParams, channels: int, classes: int) -> nn.
     if not timm.is_model(params.name):
         close = ", ".join(difflib.get_close_matches(params.name, timm.list_models(), n=5))
         raise ParamsError(f"backbone.name: timm has no {params.name!r}; similar: {close or 'none'}")
-    shape: dict[str, Any] = {"in_chans": channels, "num_classes": classes, "drop_rate": params.dropout}
     return _pretrained(params, shape) if params.pretrained else timm.create_model(params.name, **shape)
 
 

@@ -1,0 +1,87 @@
+"""Images as a network sees them."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from approaches.image_level.recipe import Recipe
+from common.augment import augment
+from common.cells import cell_mask_path, read_mask
+from common.fields import FieldStore, FieldView, fit
+
+
+class LabelledImages(Dataset[tuple[Tensor, Tensor, int]]):
+    """One item an image: ``(pixels, targets, row)``, indexed by item, or by ``(epoch, item)`` for augmented pixels.
+
+    ``pixels`` is (C, size, size) uint8; ``targets`` is (classes,) float32; ``row`` is the image's row in the store.
+    """
+
+    def __init__(
+        self, store: FieldStore, rows: np.ndarray, targets: np.ndarray, recipe: Recipe, seed: int
+    ) -> None:
+        store.refuse_view(recipe.view)
+        self.store, self.rows, self.targets = store, rows, targets.astype(np.float32)
+        self.recipe, self.seed = recipe, seed
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def name(self, row: int) -> str:
+        """The id of the image in a row of the store."""
+        return str(self.store.index["image_id"].iat[row])
+
+    def __getitem__(self, key: int | tuple[int, int]) -> tuple[Tensor, Tensor, int]:
+        epoch, item = key if isinstance(key, tuple) else (None, key)
+        row = int(self.rows[item])
+        pixels = self.store.read(row, self.recipe.view)
+        if epoch is not None:
+            pixels = augment(pixels, self.recipe.augment, np.random.default_rng((self.seed, epoch, row)))
+        return to_tensor(pixels), torch.from_numpy(self.targets[item]), row
+
+
+class SegmentedImages(Dataset[tuple[Tensor, Tensor, int]]):
+    """One item an image: ``(pixels, mask, item)``.
+
+    ``pixels`` is (C, size, size) uint8; ``mask`` is (size, size) int64: 0 background, k = the k-th of its cells, each of
+    which has a pixel at least.
+    """
+
+    def __init__(
+        self, store: FieldStore, rows: np.ndarray, masks: Path, cells: list[pd.DataFrame], view: FieldView
+    ) -> None:
+        store.refuse_view(view)
+        self.store, self.rows, self.masks, self.cells, self.view = store, rows, masks, cells, view
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, item: int) -> tuple[Tensor, Tensor, int]:
+        row = int(self.rows[item])
+        image_id = str(self.store.index["image_id"].iat[row])
+        mask = read_mask(cell_mask_path(self.masks, image_id))
+        numbered = number_cells(mask, self.cells[item], self.view.size_px)
+        return to_tensor(self.store.read(row, self.view)), torch.from_numpy(numbered), item
+
+
+def number_cells(mask: np.ndarray, cells: pd.DataFrame, side: int) -> np.ndarray:
+    """Reduce a mask to (side, side) and number its cells 1 ... n in the order of ``cells``.
+
+    A cell that the reduction leaves no pixel keeps the one in its middle.
+    """
+    numbers = np.zeros(int(mask.max(initial=0)) + 1, np.int64)
+    numbers[cells["cell_id"]] = np.arange(1, len(cells) + 1)
+    small = numbers[fit(mask, side, nearest=True)]
+    lost = np.flatnonzero(np.bincount(small.ravel(), minlength=len(cells) + 1)[1:] == 0)
+    centres = cells[["centroid_y", "centroid_x"]].to_numpy()[lost] * (side / max(mask.shape))
+    y, x = np.minimum(centres.astype(int), side - 1).T
+    small[y, x] = lost + 1
+    return small
+
+
+def to_tensor(pixels: np.ndarray) -> Tensor:
+    """(H, W, C) -> (C, H, W)."""
+    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))

@@ -1,0 +1,109 @@
+"""Predicts images and their cells with the trained folds of a recipe."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch.utils.data import DataLoader
+
+from approaches.image_level.dataset import SegmentedImages
+from approaches.image_level.network import build_network
+from approaches.image_level.recipe import Recipe
+from approaches.image_level.scorers import score_cells
+from common.cells import KEYS
+from common.classes import PROBABILITIES
+from common.fields import FieldStore
+from common.forward import loader_options
+from common.negative_class import with_negative
+from common.progress import track
+from common.trained import load_trained, trained_folds
+
+
+class Found(NamedTuple):
+    """What was found in images, in the order of their rows; cells in the order of the cells table of each."""
+
+    images: pd.DataFrame
+    """image_id and a probability a class."""
+    cells: pd.DataFrame
+    """A prediction table."""
+    embeddings: pd.DataFrame | None
+    """image_id, cell_id and ``embedding`` (E,) float16, where the recipe publishes them."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a prediction reads: the field store, the folder of masks, and the cells table."""
+
+    fields: FieldStore
+    masks: Path
+    cells: pd.DataFrame
+
+    def rows(self, image_ids: set[str]) -> np.ndarray:
+        """Where the store holds these images."""
+        return np.flatnonzero(self.fields.index["image_id"].isin(image_ids))
+
+    def ids(self, rows: np.ndarray) -> np.ndarray:
+        """The ids of images by row of the store."""
+        return self.fields.index["image_id"].to_numpy()[rows]
+
+    def cells_of(self, rows: np.ndarray) -> list[pd.DataFrame]:
+        """The cells of each image."""
+        groups = dict(list(self.cells.groupby("image_id")))
+        return [groups.get(image_id, self.cells.head(0)) for image_id in self.ids(rows)]
+
+
+def predict_out_of_fold(models: Path, inputs: Inputs, folds: pd.DataFrame) -> Found:
+    """Predict each training image and its cells by the one model that saw nothing of its group."""
+    parts = []
+    for fold, members in folds.groupby("fold"):
+        rows = inputs.rows(set(members["image_id"]))
+        if len(rows):
+            parts.append(predict_fold(models / f"fold-{fold}", inputs, rows))
+    images, cells, embeddings = zip(*parts, strict=True)
+    joined = None if embeddings[0] is None else pd.concat(embeddings, ignore_index=True)
+    return Found(pd.concat(images, ignore_index=True), pd.concat(cells, ignore_index=True), joined)
+
+
+def predict_unseen(models: Path, inputs: Inputs, image_ids: set[str]) -> Found:
+    """Predict images that no fold has seen, and their cells, by the mean over folds; without embeddings."""
+    rows = inputs.rows(image_ids)
+    parts = [predict_fold(model, inputs, rows) for model in trained_folds(models)]
+    tables = []
+    for alike in list(zip(*parts, strict=True))[:2]:
+        mean = np.mean([table[list(PROBABILITIES)] for table in alike], axis=0)
+        tables.append(alike[0].assign(**dict(zip(PROBABILITIES, mean.T, strict=True))))
+    return Found(tables[0], tables[1], None)
+
+
+def predict_fold(model: Path, inputs: Inputs, rows: np.ndarray) -> Found:
+    """Predict the images in ``rows`` of the store by one fold's model."""
+    network, recipe = load_trained(model, Recipe, partial(build_network, pretrained=False))
+    cells = inputs.cells_of(rows)
+    data = SegmentedImages(inputs.fields, rows, inputs.masks, cells, recipe.view)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network = network.to(device).eval()
+    scorer, views = recipe.cells.scorer, recipe.cells.views
+    batch_size = next(reversed(recipe.steps.values())).trainer.batch_size
+    scored = []
+    with torch.inference_mode():
+        loader = DataLoader(data, batch_size=None, **loader_options())
+        for pixels, mask, _ in track(loader, len(data), "prediction"):
+            one = score_cells(network, scorer, views, pixels.to(device), mask.to(device), batch_size)
+            scored.append([part.float().cpu().numpy() for part in one])
+    images, per_cell, embeddings = zip(*scored, strict=True)
+    keys = pd.concat(cells, ignore_index=True)[KEYS]
+    published = list(np.concatenate(embeddings).astype(np.float16)) if recipe.embeddings else None
+    return Found(
+        _table(pd.DataFrame({"image_id": inputs.ids(rows)}), np.stack(images), recipe),
+        _table(keys, np.concatenate(per_cell), recipe),
+        None if published is None else keys.assign(embedding=published),
+    )
+
+
+def _table(keys: pd.DataFrame, probabilities: np.ndarray, recipe: Recipe) -> pd.DataFrame:
+    found = with_negative(probabilities, recipe.negative)
+    return pd.concat([keys, pd.DataFrame(found, columns=list(PROBABILITIES))], axis=1)

@@ -1,0 +1,74 @@
+"""Trained networks on disk: a folder a fold, ``model.safetensors`` beside the ``recipe.json`` that it was made by."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from common.errors import DataError, MissingWeightsError
+from common.params import Params, build
+
+R = TypeVar("R", bound=Params)
+
+
+def save_trained(folder: Path, network: nn.Module, recipe: Params) -> None:
+    """Write a trained network and its recipe at the scale it was trained at."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(network.state_dict(), folder / "model.safetensors")
+    (folder / "recipe.json").write_text(recipe.model_dump_json(indent=1) + "\n")
+
+
+def load_trained(folder: Path, kind: type[R], build_network: Callable[[R], nn.Module]) -> tuple[nn.Module, R]:
+    """Read what ``save_trained`` wrote.
+
+    Args:
+        build_network: makes the network of a recipe, without any weights.
+
+    Raises:
+        MissingWeightsError: there is no trained model.
+        DataError: the weights are damaged or of another network.
+    """
+    weights, settings = folder / "model.safetensors", folder / "recipe.json"
+    if not (weights.is_file() and settings.is_file()):
+        raise MissingWeightsError(f"{folder}: holds no trained model; {advice(folder.parent)}")
+    recipe = build(kind, json.loads(settings.read_text()), str(settings))
+    network = build_network(recipe)
+    try:
+        network.load_state_dict(load_file(weights))
+    except (SafetensorError, RuntimeError) as error:
+        raise DataError(
+            f"{weights}: does not fit its recipe ({str(error)[:200]}); train this fold again"
+        ) from None
+    return network, recipe
+
+
+def refuse_other_folds(models: Path, folds: set[int]) -> None:
+    """Refuse models of folds that are no more, which would otherwise be averaged in.
+
+    Raises:
+        DataError: names them.
+    """
+    known = {f"fold-{k}" for k in folds}
+    if others := [path for path in sorted(models.glob("fold-*")) if path.name not in known]:
+        raise DataError(f"{others[0]}: is of a fold that is not in data/folds.parquet; delete that folder")
+
+
+def trained_folds(models: Path) -> list[Path]:
+    """The fold folders of a recipe's models.
+
+    Raises:
+        MissingWeightsError: there is none.
+    """
+    folds = sorted(models.glob("fold-*"))
+    if not folds:
+        raise MissingWeightsError(f"{models}: holds no trained fold; {advice(models)}")
+    return folds
+
+
+def advice(models: Path) -> str:
+    """How to train the recipe whose folds lie in ``models``: .../<approach>/<recipe>."""
+    return f"run: dvc repro approaches/{models.parent.name}/dvc.yaml"
