@@ -1,31 +1,54 @@
 """Runs a trained network over a data set."""
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from common.errors import ParamsError
 from common.progress import track
+from common.tta import predict_with
+
+HALF = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
 
 
-def predict(network: nn.Module, data: Dataset[Any], batch_size: int) -> np.ndarray:
-    """Probabilities of every item: (N, classes) float32."""
+def predict(
+    network: nn.Module,
+    data: Dataset[Any],
+    batch_size: int,
+    views: Sequence[str] = ("identity",),
+    precision: str = "32-true",
+    black: float | Tensor = 0.0,
+) -> np.ndarray:
+    """Probabilities of every item, the mean over ``views``: (N, classes) float32.
+
+    Args:
+        precision: that of the training, which a GPU uses here, too; a CPU is exact.
+        black: as in ``tta.see``.
+    """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = network.to(device).eval()
-    with torch.inference_mode():
-        batches = DataLoader(data, batch_size, **loader_options())
-        found = [
-            network(pixels.to(device)).float().sigmoid().cpu().numpy()
-            for pixels, *_ in track(batches, len(batches), "prediction")
-        ]
+    half = device.type == "cuda" and precision in HALF
+    batches = DataLoader(data, batch_size, **loader_options())
+    found = []
+    with torch.inference_mode(), torch.autocast(device.type, HALF.get(precision), enabled=half):
+        for pixels, *_ in track(batches, len(batches), "prediction"):
+            found.append(predict_with(views, network, pixels.to(device), black).cpu().numpy())
     return np.concatenate(found)
 
 
 def loader_options() -> dict[str, Any]:
-    """Where a GPU waits, processes feed it; on a CPU they would only take its cores."""
-    if not torch.cuda.is_available():
-        return {}
-    return {"num_workers": min(8, os.cpu_count() or 1), "pin_memory": True, "persistent_workers": True}
+    """Where a GPU waits, processes feed it; on a CPU they would only take its cores. ``HPA_LOADERS`` is their number.
+
+    Raises:
+        ParamsError: ``HPA_LOADERS`` is no number.
+    """
+    gpu = torch.cuda.is_available()
+    given = os.environ.get("HPA_LOADERS") or str(min(8, os.cpu_count() or 1) if gpu else 0)
+    if not given.isdecimal():
+        raise ParamsError(f"HPA_LOADERS is {given!r}, expected a whole number from 0")
+    return {"num_workers": int(given), "pin_memory": gpu, "persistent_workers": int(given) > 0}

@@ -1,15 +1,18 @@
-"""What a recipe says about its training: optimiser, learning rate over time, epochs."""
+"""What a recipe says about its optimiser and about the learning rate over time."""
 
 import math
+from collections.abc import Iterable
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts, LambdaLR
+from torch import nn
+from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts, LambdaLR, LRScheduler
 
 from common.params import Params
 
+Clock = Literal["epoch", "step"]
 ADAM10 = ((1, 1.0), (3, 0.5), (5, 0.2), (7, 0.1), (9, 0.05))
 """System A's (23rd place) hand-made table "Adam10": from this epoch on, this share of the first rate, 1e-5."""
 
@@ -17,9 +20,23 @@ ADAM10 = ((1, 1.0), (3, 0.5), (5, 0.2), (7, 0.1), (9, 0.05))
 class OptimizerParams(Params):
     """The section ``optimizer`` of a recipe."""
 
-    name: Literal["adam", "adamw"]
+    name: Literal["adam", "adamw", "sgd"]
     lr: float = Field(gt=0)
     weight_decay: float = Field(default=0.0, ge=0)
+    momentum: float = Field(default=0.0, ge=0, lt=1)
+    """Of sgd alone; system C: 0.9."""
+
+    @model_validator(mode="after")
+    def _give_momentum_to_sgd(self) -> "OptimizerParams":
+        if self.momentum and self.name != "sgd":
+            raise ValueError(f"{self.name} takes no momentum; it belongs to sgd")
+        return self
+
+    def build(self, weights: Iterable[nn.Parameter]) -> Optimizer:
+        """The optimiser of these weights."""
+        if self.name == "sgd":
+            return SGD(weights, self.lr, self.momentum, weight_decay=self.weight_decay)
+        return {"adam": Adam, "adamw": AdamW}[self.name](weights, self.lr, weight_decay=self.weight_decay)
 
 
 class WarmRestarts(Params):
@@ -113,37 +130,25 @@ def half_cosine(share: float) -> float:
     return (1 + math.cos(math.pi * min(share, 1.0))) / 2
 
 
-def build_schedule(optimizer: Optimizer, params: ScheduleParams, epochs: int, steps: int) -> dict[str, Any]:
-    """What Lightning's ``configure_optimizers`` returns under ``lr_scheduler``.
+def build_schedule(
+    optimizer: Optimizer, params: ScheduleParams, epochs: int, steps: int
+) -> tuple[LRScheduler, Clock]:
+    """The rate over time, and what it is stepped by.
 
     All but the warm restarts are functions of the epoch or step alone: a checkpoint needs to hold only the clock.
 
     Args:
         epochs: of the whole training.
-        steps: of the optimiser in the whole training: ``trainer.estimated_stepping_batches``.
+        steps: of the optimiser in the whole training.
     """
     lr = optimizer.param_groups[0]["lr"]
     if (restarts := params.warm_restarts) is not None:
         shape = (restarts.first_period, restarts.period_factor, restarts.lowest_lr)
-        return {"scheduler": CosineAnnealingWarmRestarts(optimizer, *shape), "interval": "epoch"}
+        return CosineAnnealingWarmRestarts(optimizer, *shape), "epoch"
     if (table := params.table) is not None:
-        return {"scheduler": LambdaLR(optimizer, table.share), "interval": "epoch"}
+        return LambdaLR(optimizer, table.share), "epoch"
     if (cosine := params.cosine) is not None:
-        return {
-            "scheduler": LambdaLR(optimizer, lambda epoch: cosine.share(epoch, epochs, lr)),
-            "interval": "epoch",
-        }
+        return LambdaLR(optimizer, lambda epoch: cosine.share(epoch, epochs, lr)), "epoch"
     warmup = params.warmup_cosine
     assert warmup is not None, "checked by ScheduleParams"
-    return {"scheduler": LambdaLR(optimizer, lambda step: warmup.share(step, steps)), "interval": "step"}
-
-
-class TrainerParams(Params):
-    """The section ``trainer`` of a recipe."""
-
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
-    patience: int = Field(ge=0)
-    """Epochs without a lower validation loss after which training stops."""
-    precision: Literal["32-true", "16-mixed", "bf16-mixed"]
-    seed: int = Field(ge=0)
+    return LambdaLR(optimizer, lambda step: warmup.share(step, steps)), "step"

@@ -25,7 +25,7 @@ def adam(lr: float) -> torch.optim.Optimizer:
 def rates(given: Any, lr: float, epochs: int, steps: int, count: int) -> list[float]:
     """The rates that ``count`` epochs or steps are made at."""
     optimizer = adam(lr)
-    scheduler = build_schedule(optimizer, schedule_of(given), epochs, steps)["scheduler"]
+    scheduler = build_schedule(optimizer, schedule_of(given), epochs, steps)[0]
     found = []
     for _ in range(count):
         found.append(optimizer.param_groups[0]["lr"])
@@ -111,12 +111,12 @@ def test_a_resumed_schedule_goes_on_at_the_same_rate() -> None:
     given = {"warmup_cosine": {"warmup": 0.3}}
     expected = rates(given, 0.1, 1, 20, 20)
     first = adam(0.1)
-    scheduler = build_schedule(first, schedule_of(given), 1, 20)["scheduler"]
+    scheduler = build_schedule(first, schedule_of(given), 1, 20)[0]
     for _ in range(7):
         first.step()
         scheduler.step()
     second = adam(0.1)
-    resumed = build_schedule(second, schedule_of(given), 1, 20)["scheduler"]
+    resumed = build_schedule(second, schedule_of(given), 1, 20)[0]
     resumed.load_state_dict(scheduler.state_dict())
     second.load_state_dict(first.state_dict())
     for wanted in expected[7:]:
@@ -131,7 +131,7 @@ def test_only_the_warm_up_counts_steps() -> None:
         ({"cosine": {}}, "epoch"),
         ({"warmup_cosine": {}}, "step"),
     ):
-        assert build_schedule(adam(0.1), schedule_of(chosen), 2, 20)["interval"] == clock
+        assert build_schedule(adam(0.1), schedule_of(chosen), 2, 20)[1] == clock
 
 
 def test_half_cosine_ends_at_0() -> None:

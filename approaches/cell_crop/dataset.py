@@ -35,7 +35,7 @@ class CellCrops(Dataset[tuple[Tensor, Tensor, int]]):
         row = int(self.rows[index])
         pixels = apply_view(*self.store.read(row), self.view)
         if epoch is not None:
-            rng = np.random.default_rng((self.recipe.trainer.seed, epoch, row))
+            rng = np.random.default_rng((self.recipe.seed, epoch, row))
             pixels = augment(pixels, self.recipe.augment, rng)
         normalised = (pixels - self.mean) / self.std
         return (
@@ -43,3 +43,8 @@ class CellCrops(Dataset[tuple[Tensor, Tensor, int]]):
             torch.from_numpy(self.targets[index]),
             row,
         )
+
+    def name(self, row: int) -> str:
+        """The cell at a row of the crop store."""
+        cell = self.store.index.iloc[row]
+        return f"{cell['image_id']} cell {cell['cell_id']}"

@@ -1,6 +1,5 @@
 """Trains one fold of a recipe."""
 
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +13,14 @@ from common.cells import KEYS
 from common.classes import PROBABILITIES
 from common.crops import CropStore
 from common.errors import DataError
-from common.tracking import Run
-from common.training import Step, fit
+from common.training import fit_chain
+from common.training_run import Place
 
 
 def train_fold(
-    recipe: Recipe, fold: int, crops: Path, labels: pd.DataFrame, folds: pd.DataFrame, run: Run, out: Path
+    recipe: Recipe, fold: int, crops: Path, labels: pd.DataFrame, folds: pd.DataFrame, place: Place
 ) -> None:
-    """Train on the labelled cells of all other folds, stop on those of ``fold``, write the model into ``out``.
+    """Train on the labelled cells of all other folds, judge by those of ``fold``, write the model.
 
     Raises:
         DataError: one of the two parts has no labelled cell; the loss is not finite.
@@ -42,10 +41,8 @@ def train_fold(
             )
         targets = cells.loc[rows, list(PROBABILITIES)].to_numpy()
         parts.append(CellCrops(store, rows, targets, recipe, view))
-    torch.manual_seed(recipe.trainer.seed)  # initial weights and dropout; all else has its own generator
-    step = Step(build_network(recipe), recipe.loss, recipe.optimizer, recipe.schedule)
-    with tempfile.TemporaryDirectory() as scratch:
-        history = fit(step, parts[0], parts[1], recipe.trainer, Path(scratch), run)
-    out.mkdir(parents=True, exist_ok=True)
-    save_model(out, step.network, recipe, store.params)
-    pd.DataFrame(history).to_csv(out / "history.csv", index=False)
+    torch.manual_seed(recipe.seed)  # initial weights
+    network = build_network(recipe)
+    history = fit_chain(network, recipe.steps, parts[0], parts[1], place.scratch, place.run)
+    save_model(place.out, network, recipe, store.params)
+    pd.DataFrame(history).to_csv(place.out / "history.csv", index=False)

@@ -21,9 +21,8 @@ def predict_rows(model: Path, store: CropStore, rows: np.ndarray) -> np.ndarray:
     if not len(rows):
         return np.empty((0, len(CLASSES)), np.float32)
     targets = np.zeros((len(rows), len(CLASSES)))
-    return predict(
-        network, CellCrops(store, rows, targets, recipe, recipe.seen_at_the_end), recipe.trainer.batch_size
-    )
+    data = CellCrops(store, rows, targets, recipe, recipe.seen_at_the_end)
+    return predict(network, data, recipe.trainer.batch_size, precision=recipe.trainer.precision)
 
 
 def predict_out_of_fold(models: Path, crops: Path, folds: pd.DataFrame) -> pd.DataFrame:

@@ -6,9 +6,8 @@ from pydantic import Field, model_validator
 
 from common.augment import Name
 from common.backbones import BackboneParams
-from common.losses.recipe import LossParams
 from common.params import Params
-from common.schedules import OptimizerParams, TrainerParams, WarmRestarts
+from common.training_params import Chain, TrainerParams
 from common.views import View
 
 
@@ -30,10 +29,7 @@ class Recipe(Params):
     normalize: Normalize
     augment: tuple[Name, ...]
     backbone: BackboneParams
-    loss: LossParams
-    optimizer: OptimizerParams
-    schedule: WarmRestarts
-    trainer: TrainerParams
+    steps: Chain
 
     @model_validator(mode="after")
     def _normalise_each_channel(self) -> "Recipe":
@@ -48,3 +44,13 @@ class Recipe(Params):
     def seen_at_the_end(self) -> View:
         """The view of validation and prediction."""
         return self.predict_view or self.view
+
+    @property
+    def trainer(self) -> TrainerParams:
+        """That of the last step."""
+        return list(self.steps.values())[-1].trainer
+
+    @property
+    def seed(self) -> int:
+        """Of the initial weights and of augmentation."""
+        return next(iter(self.steps.values())).trainer.seed

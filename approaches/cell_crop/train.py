@@ -24,19 +24,16 @@ def main(
     from approaches.cell_crop.recipe import Recipe
     from common.cells import KEYS
     from common.classes import PROBABILITIES
-    from common.files import atomic, exclusive
     from common.params import load_recipe, load_scale
     from common.tables import read_folds, read_table
-    from common.tracking import tracked_run
+    from common.training_run import training_run
 
     settings = load_recipe(Recipe, recipe, load_scale(params))
-    with (
-        exclusive(out),
-        atomic(out) as part,
-        tracked_run("cell_crop", recipe.stem, "train", settings.model_dump(mode="json"), fold) as run,
-    ):
+    config = settings.model_dump(mode="json")
+    inputs = (labels, folds, crops / "index.parquet", crops / "params.json")
+    with training_run("cell_crop", recipe.stem, fold, config, out, *inputs) as place:
         known = read_table(labels, [*KEYS, *PROBABILITIES], "the labels stage of this approach")
-        train_fold(settings, fold, crops, known, read_folds(folds), run, part)
+        train_fold(settings, fold, crops, known, read_folds(folds), place)
 
 
 if __name__ == "__main__":

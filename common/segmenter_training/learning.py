@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
+from common.engine import Callback, LightningModule, ModelCheckpoint, Trainer, quiet_lightning
 from common.errors import DataError
 from common.forward import loader_options
 from common.segmentation.unet import TrainedUnet, build_network
@@ -16,7 +17,6 @@ from common.segmenter_training.recipe import UnetRecipe
 from common.segmenter_training.scenes import Scenes
 from common.segmenter_training.targets import loss
 from common.tracking import Run
-from common.training import Callback, LightningModule, ModelCheckpoint, Trainer, quiet_lightning
 
 
 class Learner(LightningModule):

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -23,6 +22,8 @@ from common.errors import DataError, MissingWeightsError, ParamsError
 from common.images import Field, write_png
 from common.losses.recipe import Bce, LossParams
 from common.params import build, load_recipe
+from common.schedules import ScheduleParams, WarmRestarts
+from common.training_run import NoRun, Place
 
 RECIPE = Path(__file__).parents[1] / "recipes/effb2_cell.yaml"
 
@@ -33,7 +34,8 @@ def small() -> Recipe:
     backbone = recipe.backbone.model_copy(update={"name": "test_resnet"})
     view = recipe.view.model_copy(update={"size_px": 32})
     trainer = recipe.trainer.model_copy(update={"epochs": 1, "batch_size": 4})
-    return recipe.model_copy(update={"backbone": backbone, "view": view, "trainer": trainer})
+    steps = {"train": recipe.steps["train"].model_copy(update={"trainer": trainer})}
+    return recipe.model_copy(update={"backbone": backbone, "view": view, "steps": steps})
 
 
 @pytest.fixture(scope="module")
@@ -72,20 +74,22 @@ def test_the_recipe_is_the_published_system() -> None:
         0,
     )
     assert recipe.view.channels == ("microtubules", "protein", "nucleus")
-    assert (recipe.optimizer.name, recipe.optimizer.lr) == ("adam", 3e-4)
-    assert (recipe.schedule.first_period, recipe.schedule.period_factor, recipe.schedule.lowest_lr) == (
-        10,
-        1,
-        1e-6,
-    )
-    assert (recipe.trainer.batch_size, recipe.trainer.patience, recipe.loss) == (32, 3, LossParams(bce=Bce()))
+    (step,) = recipe.steps.values()
+    assert (step.optimizer.name, step.optimizer.lr, step.loss) == ("adam", 3e-4, LossParams(bce=Bce()))
+    restarts = WarmRestarts(first_period=10, period_factor=1, lowest_lr=1e-6)
+    assert step.schedule == ScheduleParams(warm_restarts=restarts)
+    assert (step.trainer.batch_size, step.trainer.patience, step.trainer.monitor) == (32, 3, "val/loss")
     assert set(recipe.augment) == {"transpose", "hflip", "vflip"}
 
 
 def test_a_misspelt_key_of_a_recipe_names_the_nearest() -> None:
     given = load_recipe(Recipe, RECIPE, "full").model_dump(mode="json")
-    given["optimizer"]["learning_rat"] = given["optimizer"].pop("lr")
-    with pytest.raises(ParamsError, match=r"optimizer.lr: is missing; .*optimizer.learning_rat: unknown key"):
+    optimizer = given["steps"]["train"]["optimizer"]
+    optimizer["learning_rat"] = optimizer.pop("lr")
+    with pytest.raises(
+        ParamsError,
+        match=r"steps.train.optimizer.lr: is missing; .*optimizer.learning_rat: unknown key",
+    ):
         build(Recipe, given, "effb2_cell.yaml: ")
 
 
@@ -112,25 +116,20 @@ def test_the_yellow_channel_is_one_line_of_the_recipe(small: Recipe) -> None:
     assert first.in_channels == 4
 
 
-class Log:
-    def log(self, data: dict[str, Any]) -> None:
-        pass
-
-
 def test_a_fold_is_trained_saved_and_read_again(crops: Path, small: Recipe, tmp_path: Path) -> None:
-    train_fold(small, 0, crops, *labels_and_folds(crops), Log(), tmp_path / "fold-0")
-    network, recipe = load_model(tmp_path / "fold-0")
+    train_fold(small, 0, crops, *labels_and_folds(crops), Place(tmp_path, tmp_path, NoRun()))
+    network, recipe = load_model(tmp_path)
     assert recipe == small
     assert sum(p.numel() for p in network.parameters()) == sum(
         p.numel() for p in build_network(small).parameters()
     )
-    assert list(pd.read_csv(tmp_path / "fold-0/history.csv")["epoch"]) == [0]
+    assert list(pd.read_csv(tmp_path / "history.csv")["epoch"]) == [0]
 
 
 def test_a_fold_without_labelled_cells_is_refused(crops: Path, small: Recipe, tmp_path: Path) -> None:
     labels, folds = labels_and_folds(crops)
     with pytest.raises(DataError, match="fold 1: no labelled cell for validation"):
-        train_fold(small, 1, crops, labels, folds.assign(fold=0), Log(), tmp_path)
+        train_fold(small, 1, crops, labels, folds.assign(fold=0), Place(tmp_path, tmp_path, NoRun()))
 
 
 def test_each_cell_is_predicted_by_the_fold_that_never_saw_its_image(
@@ -178,16 +177,19 @@ def test_models_of_folds_that_are_no_more_are_refused(tmp_path: Path) -> None:
     [
         ("normalize", "mean", [0.1]),
         ("normalize", "std", [0, 1, 1]),
-        ("trainer", "epochs", 0),
-        ("trainer", "batch_size", 0),
-        ("optimizer", "lr", -1),
+        ("steps.train.trainer", "epochs", 0),
+        ("steps.train.trainer", "batch_size", 0),
+        ("steps.train.optimizer", "lr", -1),
         ("view", "size_px", 0),
         ("view", "channels", []),
     ],
 )
 def test_values_that_cannot_train_are_refused(section: str, key: str, value: object) -> None:
     given = load_recipe(Recipe, RECIPE, "full").model_dump(mode="json")
-    given[section][key] = value
+    place = given
+    for part in section.split("."):
+        place = place[part]
+    place[key] = value
     with pytest.raises(ParamsError, match=key):
         build(Recipe, given, "effb2_cell.yaml")
 
