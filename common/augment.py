@@ -30,7 +30,7 @@ def rotate(pixels: np.ndarray, degrees: float, rng: Rng) -> np.ndarray:
 
 
 def rescale(pixels: np.ndarray, share: float, rng: Rng) -> np.ndarray:
-    """Resize by 1 - ``share`` to 1 + ``share``; then cut a random window, or pad with 0 on all sides (system E, 46th)."""
+    """Resize by 1 - ``share`` to 1 + ``share``; then cut a random window, or pad with 0 around (system E, 46th)."""
     height, width = pixels.shape[:2]
     scale = 1 + rng.uniform(-share, share)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))

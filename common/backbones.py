@@ -54,7 +54,7 @@ def build_features(params: BackboneParams, channels: int) -> tuple[nn.Module, in
         raise ParamsError(
             f"backbone.name: {params.name} has no map of features; choose a convolutional network"
         )
-    return network, int(network.num_features)
+    return network, int(network.num_features)  # type: ignore[arg-type]
 
 
 def add_stem_pool(network: nn.Module) -> None:

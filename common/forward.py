@@ -27,18 +27,23 @@ def predict(
     """Probabilities of every item, the mean over ``views``: (N, classes) float32.
 
     Args:
-        precision: that of the training, which a GPU uses here, too; a CPU is exact.
+        precision: that of the training, see ``half_precision``.
         black: as in ``tta.see``.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = network.to(device).eval()
-    half = device.type == "cuda" and precision in HALF
     batches = DataLoader(data, batch_size, **loader_options())
     found = []
-    with torch.inference_mode(), torch.autocast(device.type, HALF.get(precision), enabled=half):
+    with torch.inference_mode(), half_precision(device, precision):
         for pixels, *_ in track(batches, len(batches), "prediction"):
             found.append(predict_with(views, network, pixels.to(device), black).cpu().numpy())
     return np.concatenate(found)
+
+
+def half_precision(device: torch.device, precision: str) -> torch.autocast:
+    """The precision of the training, in prediction: float16 on a GPU alone, bfloat16 everywhere."""
+    enabled = precision == "bf16-mixed" or (precision in HALF and device.type == "cuda")
+    return torch.autocast(device.type, HALF.get(precision), enabled=enabled)
 
 
 def loader_options() -> dict[str, Any]:

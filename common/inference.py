@@ -14,6 +14,7 @@ from common.cells import cell_mask_path, read_mask
 from common.crops import CropParams
 from common.cutting import write_store
 from common.errors import MissingWeightsError, ParamsError
+from common.fields import FieldParams
 from common.files import atomic
 from common.image_table import fields_of
 from common.images import Field, read_image
@@ -22,6 +23,7 @@ from common.overlay import write_overlay
 from common.parallel import pmap
 from common.params import load_section
 from common.predictions import check_predictions, write_predictions
+from common.reducing import write_fields
 from common.roster import recipes_on
 from common.segmentation.segmenters import SegmentParams, segment_fields, write_blank_masks
 from common.shards import finish_shards
@@ -96,6 +98,7 @@ def predict_folder(folder: Path, out: Path, systems: list[System], params: Path 
         (data / "masks").symlink_to(masks.resolve(), target_is_directory=True)
         cells.to_parquet(data / "cells.parquet", index=False)
         write_store(fields, masks, cells, load_section(CropParams, params, "crops"), data / "crops")
+        write_fields(fields, load_section(FieldParams, params, "fields"), data / "fields")
         predictions = mean_of([_predict_cells(system, data, cells) for system in systems])
         write_predictions(predictions, out / "cells.parquet", cells)
         _draw(fields, masks, predictions, out / "overlays")

@@ -233,8 +233,13 @@ def training_cells(cells: pd.DataFrame, images: pd.DataFrame, params: QualityPar
     for rule in params.train_without:
         flawed |= RULES[rule].holds(cells)
     spared = images.loc[images["labels"].map(set(params.train_always).intersection).map(len) > 0, "image_id"]
-    kept = images.loc[keep_one(images), "image_id"] if params.duplicates == "one" else images["image_id"]
+    kept = images.loc[training_images(images, params), "image_id"]
     return (~flawed | cells["image_id"].isin(spared)) & cells["image_id"].isin(kept)
+
+
+def training_images(images: pd.DataFrame, params: QualityParams) -> pd.Series:
+    """Which images may be trained on, near-copies once or all: bool, with the index of ``images``."""
+    return keep_one(images) if params.duplicates == "one" else pd.Series(True, index=images.index)
 
 
 def _check_measured(cells: pd.DataFrame) -> None:

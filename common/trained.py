@@ -13,6 +13,7 @@ from common.errors import DataError, MissingWeightsError
 from common.params import Params, build
 
 R = TypeVar("R", bound=Params)
+N = TypeVar("N", bound=nn.Module)
 
 
 def save_trained(folder: Path, network: nn.Module, recipe: Params) -> None:
@@ -22,7 +23,7 @@ def save_trained(folder: Path, network: nn.Module, recipe: Params) -> None:
     (folder / "recipe.json").write_text(recipe.model_dump_json(indent=1) + "\n")
 
 
-def load_trained(folder: Path, kind: type[R], build_network: Callable[[R], nn.Module]) -> tuple[nn.Module, R]:
+def load_trained(folder: Path, kind: type[R], build_network: Callable[[R], N]) -> tuple[N, R]:
     """Read what ``save_trained`` wrote.
 
     Args:

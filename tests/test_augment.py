@@ -5,10 +5,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from common.augment import Name, augment
+from common.augment import augment, check_entry
 
 PIXELS = np.arange(3 * 4 * 2, dtype=np.uint8).reshape(3, 4, 2)
-ALL: tuple[Name, ...] = ("hflip", "vflip", "transpose")
+ALL = ("hflip", "vflip", "transpose")
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ ALL: tuple[Name, ...] = ("hflip", "vflip", "transpose")
         ("transpose", np.transpose(PIXELS, (1, 0, 2))),
     ],
 )
-def test_a_transform_is_applied_half_of_the_time(name: Name, expected: np.ndarray) -> None:
+def test_a_transform_is_applied_half_of_the_time(name: str, expected: np.ndarray) -> None:
     rng = np.random.default_rng(0)
     changed = 0
     for _ in range(400):
@@ -50,3 +50,83 @@ def test_a_seed_decides_the_picture() -> None:
 
 def test_no_names_leave_the_pixels_alone() -> None:
     np.testing.assert_array_equal(augment(PIXELS, (), np.random.default_rng(0)), PIXELS)
+
+
+def test_one_entry_gives_all_orientations_of_a_square() -> None:
+    square, rng = PIXELS.reshape(2, 2, 6), np.random.default_rng(0)
+    counts = Counter(np.ascontiguousarray(augment(square, ("orient@1",), rng)).tobytes() for _ in range(1600))
+    assert len(counts) == 8
+    assert min(counts.values()) > 150
+
+
+def test_the_probability_is_that_of_the_entry() -> None:
+    rng = np.random.default_rng(0)
+    changed = sum((augment(PIXELS, ("hflip@0.1",), rng) != PIXELS).any() for _ in range(1000))
+    assert 70 < changed < 130
+
+
+def bright_dot(y: int, x: int) -> np.ndarray:
+    pixels = np.zeros((41, 41, 1), np.uint8)
+    pixels[y - 2 : y + 3, x - 2 : x + 3] = 200
+    return pixels
+
+
+def centre_of(pixels: np.ndarray) -> np.ndarray:
+    y, x = np.nonzero(pixels[..., 0] > 100)
+    return np.array([y.mean(), x.mean()])
+
+
+def test_rotation_keeps_the_distance_from_the_middle_and_the_shape() -> None:
+    rng, turned = np.random.default_rng(0), []
+    for _ in range(50):
+        found = augment(bright_dot(20, 32), ("rotate=90@1",), rng)
+        assert found.shape == (41, 41, 1)
+        away = centre_of(found) - 20
+        assert np.hypot(*away) == pytest.approx(12, abs=0.7)
+        turned.append(away[1])
+    assert min(turned) > -1  # up to a quarter turn either way
+    assert min(turned) < 4 < 11 < max(turned)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_rescaling_moves_things_and_fills_with_black(dtype: type) -> None:
+    rng, areas = np.random.default_rng(0), []
+    for _ in range(60):
+        found = augment(np.full((40, 40, 2), 200, dtype), ("rescale=0.2@1",), rng)
+        assert found.shape == (40, 40, 2)
+        assert found.dtype == dtype
+        areas.append((found[..., 0] > 0).mean())
+        assert found[20, 20, 1] == 200
+    assert min(areas) < 0.75
+    assert max(areas) == 1
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_relighting_changes_contrast_and_brightness_within_its_share(dtype: type) -> None:
+    white, rng = np.iinfo(dtype).max, np.random.default_rng(0)
+    pixels: np.ndarray = np.array([0, white // 2, white], dtype).reshape(1, 3, 1)
+    blacks = []
+    for _ in range(200):
+        black, middle, bright = augment(pixels, ("relight=0.2@1",), rng).ravel() / white
+        blacks.append(black)
+        assert black <= 0.2
+        assert 0.19 < middle < 0.81
+        assert bright >= 0.59
+    assert sum(black == 0 for black in blacks) == pytest.approx(100, abs=25)  # darker and brighter alike
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("flip", "'flip' names no augmentation; known: hflip, vflip, transpose, orient, rotate=<value>"),
+        ("rotate", "rotate takes a value"),
+        ("hflip=3", "hflip takes no value"),
+        ("rotate=300", "above 0, and at most at 180"),
+        ("hflip@2", "the probability lies above 0"),
+        ("hflip@0", "the probability lies above 0"),
+        ("", "'' names no augmentation"),
+    ],
+)
+def test_entries_that_say_nothing_useful_are_refused(entry: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        check_entry(entry)

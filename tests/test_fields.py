@@ -2,21 +2,20 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
-from common.classes import CHANNELS
 from common.errors import DataError, ParamsError
 from common.fields import FieldParams, FieldStore, FieldView, fit
 from common.images import Field, read_image
 from common.reducing import write_fields
 from common.tables import read_skipped
-from common.views import to_depth
+from common.views import Channel, to_depth
 
 Write = Callable[..., Field]
-ALL = FieldView(channels=CHANNELS, size_px=32)
+ALL = FieldView(channels=get_args(Channel), size_px=32)
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +74,7 @@ def test_a_mask_fits_its_field_and_keeps_its_numbers() -> None:
 def test_a_view_larger_than_the_store_is_refused(tmp_path: Path, write_image: Write) -> None:
     store = store_of(tmp_path, write_image, [picture(32, 32)])
     with pytest.raises(ParamsError, match="size_px 64, the store keeps fields of 32 px"):
-        store.refuse_view(FieldView(channels=CHANNELS, size_px=64))
+        store.refuse_view(ALL.model_copy(update={"size_px": 64}))
 
 
 def test_a_damaged_image_stops_or_is_left_out(tmp_path: Path, write_image: Write) -> None:

@@ -7,12 +7,13 @@ import pandas as pd
 import torch
 
 from approaches.cell_crop.dataset import CellCrops
-from approaches.cell_crop.model import build_network, save_model
+from approaches.cell_crop.model import build_network, note_crops
 from approaches.cell_crop.recipe import Recipe
 from common.cells import KEYS
 from common.classes import PROBABILITIES
 from common.crops import CropStore
 from common.errors import DataError
+from common.trained import save_trained
 from common.training import fit_chain
 from common.training_run import Place
 
@@ -44,5 +45,6 @@ def train_fold(
     torch.manual_seed(recipe.seed)  # initial weights
     network = build_network(recipe)
     history = fit_chain(network, recipe.steps, parts[0], parts[1], place.scratch, place.run)
-    save_model(place.out, network, recipe, store.params)
+    save_trained(place.out, network, recipe)
+    note_crops(place.out, store.params)
     pd.DataFrame(history).to_csv(place.out / "history.csv", index=False)

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 def main(models: Path, images: Path, cells: Path, crops: Path, folds: Path, out: Path) -> None:
     """Predict every cell: --out gets oof.parquet and test.parquet."""
-    from approaches.cell_crop.model import refuse_other_folds
-    from approaches.cell_crop.predicting import predict_out_of_fold, predict_unseen, with_skipped
+    from approaches.cell_crop.predicting import predict_out_of_fold, predict_unseen
     from common.cells import read_cells
     from common.files import atomic, exclusive
     from common.image_table import read_images
-    from common.predictions import write_predictions
-    from common.tables import read_folds
+    from common.predictions import with_skipped, write_predictions
+    from common.tables import read_folds, read_skipped
+    from common.trained import refuse_other_folds
 
     table, known = read_images(images), read_cells(cells)
     parts = {split: set(table.loc[table["split"] == split, "image_id"]) for split in ("train", "test")}
@@ -33,7 +33,9 @@ def main(models: Path, images: Path, cells: Path, crops: Path, folds: Path, out:
         test = predict_unseen(models, crops, parts["test"])
         for split, name, found in (("train", "oof", oof), ("test", "test", test)):
             wanted = known[known["image_id"].isin(parts[split])]
-            write_predictions(with_skipped(found, wanted, crops), part / f"{name}.parquet", wanted)
+            write_predictions(
+                with_skipped(found, wanted, read_skipped(crops)), part / f"{name}.parquet", wanted
+            )
 
 
 def predict_cells(models: Path, data: Path) -> "pd.DataFrame":

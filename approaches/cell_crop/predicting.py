@@ -1,28 +1,32 @@
 """Predicts cells with the trained folds of a recipe."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from approaches.cell_crop.dataset import CellCrops
-from approaches.cell_crop.model import load_model, refuse_other_crops, trained_folds
+from approaches.cell_crop.model import build_network, refuse_other_crops
+from approaches.cell_crop.recipe import Recipe
 from common.cells import KEYS
 from common.classes import CLASSES, PROBABILITIES
 from common.crops import CropStore
 from common.forward import predict
-from common.tables import read_skipped
+from common.negative_class import with_negative
+from common.trained import load_trained, trained_folds
 
 
 def predict_rows(model: Path, store: CropStore, rows: np.ndarray) -> np.ndarray:
     """(len(rows), classes) probabilities by one fold's model of the crops at ``rows``."""
-    network, recipe = load_model(model)
+    network, recipe = load_trained(model, Recipe, partial(build_network, pretrained=False))
     refuse_other_crops(model, store.params)
     if not len(rows):
         return np.empty((0, len(CLASSES)), np.float32)
     targets = np.zeros((len(rows), len(CLASSES)))
     data = CellCrops(store, rows, targets, recipe, recipe.seen_at_the_end)
-    return predict(network, data, recipe.trainer.batch_size, precision=recipe.trainer.precision)
+    found = predict(network, data, recipe.trainer.batch_size, precision=recipe.trainer.precision)
+    return with_negative(found, recipe.negative)
 
 
 def predict_out_of_fold(models: Path, crops: Path, folds: pd.DataFrame) -> pd.DataFrame:
@@ -46,12 +50,6 @@ def predict_unseen(models: Path, crops: Path, image_ids: set[str] | None = None)
         [predict_rows(model, store, rows) for model in trained_folds(models)], axis=0
     )
     return _table(store, rows, probabilities)
-
-
-def with_skipped(table: pd.DataFrame, cells: pd.DataFrame, crops: Path) -> pd.DataFrame:
-    """Add those of ``cells`` whose image the stage crops had to leave out, with probability 0 of every class."""
-    unseen = cells.loc[cells["image_id"].isin(read_skipped(crops)), KEYS]
-    return pd.concat([table, unseen.assign(**dict.fromkeys(PROBABILITIES, 0.0))], ignore_index=True)
 
 
 def _table(store: CropStore, rows: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:

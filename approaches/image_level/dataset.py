@@ -20,12 +20,10 @@ class LabelledImages(Dataset[tuple[Tensor, Tensor, int]]):
     ``pixels`` is (C, size, size) uint8; ``targets`` is (classes,) float32; ``row`` is the image's row in the store.
     """
 
-    def __init__(
-        self, store: FieldStore, rows: np.ndarray, targets: np.ndarray, recipe: Recipe, seed: int
-    ) -> None:
+    def __init__(self, store: FieldStore, rows: np.ndarray, targets: np.ndarray, recipe: Recipe) -> None:
         store.refuse_view(recipe.view)
         self.store, self.rows, self.targets = store, rows, targets.astype(np.float32)
-        self.recipe, self.seed = recipe, seed
+        self.recipe = recipe
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -39,15 +37,17 @@ class LabelledImages(Dataset[tuple[Tensor, Tensor, int]]):
         row = int(self.rows[item])
         pixels = self.store.read(row, self.recipe.view)
         if epoch is not None:
-            pixels = augment(pixels, self.recipe.augment, np.random.default_rng((self.seed, epoch, row)))
+            pixels = augment(
+                pixels, self.recipe.augment, np.random.default_rng((self.recipe.seed, epoch, row))
+            )
         return to_tensor(pixels), torch.from_numpy(self.targets[item]), row
 
 
 class SegmentedImages(Dataset[tuple[Tensor, Tensor, int]]):
     """One item an image: ``(pixels, mask, item)``.
 
-    ``pixels`` is (C, size, size) uint8; ``mask`` is (size, size) int64: 0 background, k = the k-th of its cells, each of
-    which has a pixel at least.
+    ``pixels`` is (C, size, size) uint8; ``mask`` is (size, size) int64: 0 background, k = the k-th of its cells, each
+    of which has a pixel at least.
     """
 
     def __init__(

@@ -75,7 +75,7 @@ class Classifier(nn.Module):
         """
         places = features.flatten(1).T
         if isinstance(self.embed, nn.Identity) and self.pooling == "avg":
-            maps = places @ self.classify[-1].weight.T  # type: ignore[operator, union-attr]
+            maps = places @ self.classify[-1].weight.T  # type: ignore[operator]
         else:
             alike = places if self.pooling == "avg" else torch.cat([places, places], 1)
             maps = self.classify(self.embed(alike))

@@ -21,7 +21,12 @@ def main(models: Path, images: Path, fields: Path, masks: Path, cells: Path, fol
     from common.fields import FieldStore
     from common.files import atomic, exclusive
     from common.image_table import read_images
-    from common.predictions import with_skipped, write_image_predictions, write_predictions
+    from common.predictions import (
+        with_skipped,
+        with_skipped_images,
+        write_image_predictions,
+        write_predictions,
+    )
     from common.tables import read_folds, read_skipped
     from common.trained import refuse_other_folds
 
@@ -36,7 +41,8 @@ def main(models: Path, images: Path, fields: Path, masks: Path, cells: Path, fol
         for split, name, found in (("train", "oof", oof), ("test", "test", test)):
             wanted = known[known["image_id"].isin(parts[split])]
             write_predictions(with_skipped(found.cells, wanted, skipped), part / f"{name}.parquet", wanted)
-            write_image_predictions(found.images, part / f"{name}_images.parquet", parts[split] - skipped)
+            images_found = with_skipped_images(found.images, parts[split] & skipped)
+            write_image_predictions(images_found, part / f"{name}_images.parquet", sorted(parts[split]))
         if oof.embeddings is not None:
             oof.embeddings.to_parquet(part / "oof_embeddings.parquet", index=False)
 

@@ -17,7 +17,7 @@ from approaches.image_level.scorers import score_cells
 from common.cells import KEYS
 from common.classes import PROBABILITIES
 from common.fields import FieldStore
-from common.forward import loader_options
+from common.forward import half_precision, loader_options
 from common.negative_class import with_negative
 from common.progress import track
 from common.trained import load_trained, trained_folds
@@ -87,9 +87,9 @@ def predict_fold(model: Path, inputs: Inputs, rows: np.ndarray) -> Found:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = network.to(device).eval()
     scorer, views = recipe.cells.scorer, recipe.cells.views
-    batch_size = next(reversed(recipe.steps.values())).trainer.batch_size
+    batch_size = recipe.trainer.batch_size
     scored = []
-    with torch.inference_mode():
+    with half_precision(device, recipe.trainer.precision):
         loader = DataLoader(data, batch_size=None, **loader_options())
         for pixels, mask, _ in track(loader, len(data), "prediction"):
             one = score_cells(network, scorer, views, pixels.to(device), mask.to(device), batch_size)

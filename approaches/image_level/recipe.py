@@ -1,23 +1,13 @@
 """What a recipe of this approach may say."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
-from common.augment import Augmentation
-from common.backbones import BackboneParams
 from common.fields import FieldView
-from common.negative_class import NegativeRule
 from common.params import Params
-from common.training_params import Chain
+from common.recipes import NetworkRecipe
 from common.tta import Views
-
-
-class Normalize(Params):
-    """Mean and standard deviation of each channel of the view, of pixels in [0, 1]."""
-
-    mean: tuple[float, ...]
-    std: tuple[Annotated[float, Field(gt=0)], ...]
 
 
 class Head(Params):
@@ -39,24 +29,18 @@ class CellParams(Params):
     """Test-time views, of cells and images."""
 
 
-class Recipe(Params):
+class Recipe(NetworkRecipe):
     """One competing system that learns from whole images."""
 
     view: FieldView
-    normalize: Normalize
-    augment: tuple[Augmentation, ...]
-    backbone: BackboneParams
     extra_stem_pool: bool = False
     """Another 2 x 2 max pooling behind the stem (system A), which makes pictures of 1024 px affordable."""
     head: Head = Head()
-    steps: Chain
     cells: CellParams
-    negative: NegativeRule = "output"
     embeddings: bool = False
     """Whether the cells' features are published, too."""
 
     @model_validator(mode="after")
     def _normalise_each_channel(self) -> "Recipe":
-        if not len(self.normalize.mean) == len(self.normalize.std) == len(self.view.channels):
-            raise ValueError("normalize.mean and normalize.std need one value for each of view.channels")
+        self.normalize.check(len(self.view.channels))
         return self

@@ -31,6 +31,7 @@ class Scored(NamedTuple):
     """(n, E): what the last layer sees of each cell, or what the layer before it does, where there are two."""
 
 
+@torch.inference_mode()
 def score_cells(
     network: Classifier, scorer: str, views: Sequence[str], pixels: Tensor, mask: Tensor, batch_size: int
 ) -> Scored:
@@ -90,7 +91,7 @@ def score_maps(
     """Show the network the image, then look at each cell in its features."""
     seen = network.features(see(pixels[None], view))
     image = network.classify(network.embed(network.pool(seen))).float().sigmoid()[0]
-    features = undo(seen, view, tuple(seen.shape[-2:]))[0][0].float()
+    features = undo(seen, view, (seen.shape[2], seen.shape[3]))[0][0].float()
     shares = cell_shares(mask, features.shape[1], features.shape[2])
     embeddings = network.embed(network.pool_cells(features, shares))
     if by_pooling:

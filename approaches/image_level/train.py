@@ -20,7 +20,22 @@ def main(
     params: Path = Path("params.yaml"),
 ) -> None:
     """Train one fold of a recipe: --out gets model.safetensors, recipe.json and history.csv."""
-    raise NotImplementedError
+    from approaches.image_level.learning import train_fold
+    from approaches.image_level.recipe import Recipe
+    from common.image_table import read_images
+    from common.labels.weak import image_targets
+    from common.params import load_recipe, load_scale, load_section
+    from common.quality import QualityParams, training_images
+    from common.tables import read_folds
+    from common.training_run import training_run
+
+    settings = load_recipe(Recipe, recipe, load_scale(params))
+    config = settings.model_dump(mode="json")
+    inputs = (images / "images.parquet", folds, fields / "index.parquet", fields / "params.json")
+    with training_run("image_level", recipe.stem, fold, config, out, *inputs) as place:
+        known = read_images(images)
+        chosen = known[training_images(known, load_section(QualityParams, params, "quality"))]
+        train_fold(settings, fold, fields, image_targets(chosen), read_folds(folds), place)
 
 
 if __name__ == "__main__":

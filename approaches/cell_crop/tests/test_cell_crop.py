@@ -1,6 +1,6 @@
 """The recipe's facts, the defects that were mended, and what happens with broken models."""
 
-import json
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -12,17 +12,18 @@ from torch import nn
 from approaches.cell_crop import predicting
 from approaches.cell_crop.dataset import CellCrops
 from approaches.cell_crop.learning import train_fold
-from approaches.cell_crop.model import build_network, load_model, refuse_other_folds, save_model
+from approaches.cell_crop.model import build_network, note_crops
 from approaches.cell_crop.recipe import Recipe
 from common.cells import measure_cells
 from common.classes import CLASSES, COLORS, PROBABILITIES
 from common.crops import CropParams, CropStore
 from common.cutting import write_store
-from common.errors import DataError, MissingWeightsError, ParamsError
+from common.errors import DataError, ParamsError
 from common.images import Field, write_png
 from common.losses.recipe import Bce, LossParams
 from common.params import build, load_recipe
 from common.schedules import ScheduleParams, WarmRestarts
+from common.trained import load_trained, save_trained
 from common.training_run import NoRun, Place
 
 RECIPE = Path(__file__).parents[1] / "recipes/effb2_cell.yaml"
@@ -118,7 +119,7 @@ def test_the_yellow_channel_is_one_line_of_the_recipe(small: Recipe) -> None:
 
 def test_a_fold_is_trained_saved_and_read_again(crops: Path, small: Recipe, tmp_path: Path) -> None:
     train_fold(small, 0, crops, *labels_and_folds(crops), Place(tmp_path, tmp_path, NoRun()))
-    network, recipe = load_model(tmp_path)
+    network, recipe = load_trained(tmp_path, Recipe, partial(build_network, pretrained=False))
     assert recipe == small
     assert sum(p.numel() for p in network.parameters()) == sum(
         p.numel() for p in build_network(small).parameters()
@@ -144,32 +145,11 @@ def test_each_cell_is_predicted_by_the_fold_that_never_saw_its_image(
     assert dict(zip(table["image_id"], table["p_5"], strict=True)) == {"a": 0.0, "b": 0.125, "c": 0.25}
 
 
-def test_absent_and_foreign_weights_are_refused(small: Recipe, tmp_path: Path) -> None:
-    with pytest.raises(MissingWeightsError, match="holds no trained model; run: dvc repro"):
-        load_model(tmp_path)
-    save_model(tmp_path, build_network(small), small, CropParams(field_px=40, margin_px=4))
-    settings = json.loads((tmp_path / "recipe.json").read_text())
-    settings["backbone"]["name"] = "resnet10t"
-    (tmp_path / "recipe.json").write_text(json.dumps(settings))
-    with pytest.raises(DataError, match="does not fit its recipe"):
-        load_model(tmp_path)
-    (tmp_path / "model.safetensors").write_bytes(b"rotten")
-    with pytest.raises(DataError, match="does not fit its recipe"):
-        load_model(tmp_path)
-
-
 def test_crops_cut_in_another_way_are_refused(crops: Path, small: Recipe, tmp_path: Path) -> None:
-    save_model(tmp_path, build_network(small), small, CropParams(field_px=80, margin_px=4))
+    save_trained(tmp_path, build_network(small), small)
+    note_crops(tmp_path, CropParams(field_px=80, margin_px=4))
     with pytest.raises(ParamsError, match=r"trained on crops with field_px=80 .* these have field_px=40"):
         predicting.predict_rows(tmp_path, CropStore(crops), np.array([0]))
-
-
-def test_models_of_folds_that_are_no_more_are_refused(tmp_path: Path) -> None:
-    for fold in range(3):
-        (tmp_path / f"fold-{fold}").mkdir()
-    refuse_other_folds(tmp_path, {0, 1, 2})
-    with pytest.raises(DataError, match=r"fold-2: is of a fold that is not in data/folds.parquet; delete"):
-        refuse_other_folds(tmp_path, {0, 1})
 
 
 @pytest.mark.parametrize(
@@ -192,17 +172,6 @@ def test_values_that_cannot_train_are_refused(section: str, key: str, value: obj
     place[key] = value
     with pytest.raises(ParamsError, match=key):
         build(Recipe, given, "effb2_cell.yaml")
-
-
-def test_cells_of_images_that_could_not_be_cut_are_predicted_as_nothing(crops: Path, tmp_path: Path) -> None:
-    table, _ = labels_and_folds(crops)
-    cells = pd.concat([table, table.assign(image_id="x")])
-    pd.testing.assert_frame_equal(predicting.with_skipped(table, cells, crops), table)
-    (tmp_path / "skipped.csv").write_text('image_id,reason\nx,"torn, empty"\n')
-    found = predicting.with_skipped(table, cells, tmp_path)
-    assert len(found) == len(cells)
-    assert (found.loc[found["image_id"] == "x", list(PROBABILITIES)] == 0).all(axis=None)
-    pd.testing.assert_frame_equal(found.head(len(table)), table)
 
 
 def test_a_recipe_may_predict_other_views_than_it_trains_on(crops: Path, small: Recipe) -> None:

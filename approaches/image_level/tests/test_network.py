@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from approaches.image_level.network import Classifier, build_network
+from approaches.image_level.network import Classifier
 from approaches.image_level.recipe import Head
 from common.backbones import BackboneParams, add_stem_pool, build_features
 from common.errors import ParamsError
@@ -36,11 +36,11 @@ def test_a_stem_without_pooling_and_a_network_without_maps_are_refused() -> None
 def test_the_head_of_system_a() -> None:
     head = Head(pool="avg+max", hidden=1024, dropout=0.5)
     network = Classifier(nn.Identity(), 1024, head, (0.0,), (1.0,))
-    layers = [type(layer) for part in (network.embed, network.classify) for layer in part]  # type: ignore[attr-defined, union-attr]
+    layers = [type(layer) for part in (network.embed, network.classify) for layer in part]  # type: ignore[attr-defined]
     expected = [nn.BatchNorm1d, nn.Dropout, nn.Linear, nn.ReLU, nn.BatchNorm1d, nn.Dropout, nn.Linear]
     assert layers == expected
     assert network.embed[0].num_features == 2048  # type: ignore[index]
-    assert network.classify[-1].in_features == 1024  # type: ignore[union-attr]
+    assert network.classify[-1].in_features == 1024
 
 
 def test_whole_numbers_and_shares_of_white_are_the_same_pixels() -> None:

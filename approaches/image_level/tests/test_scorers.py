@@ -54,7 +54,7 @@ def test_each_scorer_finds_the_cell_that_shows_a_class(scorer: str) -> None:
     assert cells[0, 0] > 0.5 > cells[0, 1]
     assert cells[1, 1] > 0.5 > cells[1, 0]
     assert cells[2].max() < 0.2
-    assert scored.image[0] == pytest.approx(0.73, abs=0.03)  # sigmoid(20 / 4 - 4), but for the scaled views
+    assert scored.image[0] == pytest.approx(0.73, abs=0.1)  # sigmoid(20 / 4 - 4); scaled views lose an edge
     assert len(scored.embeddings) == 3
 
 
