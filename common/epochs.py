@@ -106,15 +106,22 @@ class Training:
         """Of this step, from 0."""
         return self.batches.epoch - self.step.first_epoch
 
+    @property
+    def finished(self) -> bool:
+        """Whether there is no epoch left, or no patience."""
+        return self.epoch >= self.params.epochs or self.keeper.stops
+
     def run(self, checkpoint: Checkpoint, signals: StopSignals, run: Run) -> None:
         """Train to the end, from the checkpoint if there is one."""
         self.checkpoint, self.signals = checkpoint, signals
         if state := checkpoint.read():
             self.load_state_dict(state)
-            self._say(f"{self.step.name}: goes on from epoch {self.batches.epoch}, batch {self.batches.done}")
             for row in self.keeper.history:
                 run.log(row)
-        while self.epoch < self.params.epochs and not self.keeper.stops:
+            if not self.finished:
+                where = f"epoch {self.batches.epoch}, batch {self.batches.done}"
+                self._say(f"{self.step.name}: goes on from {where}")
+        while not self.finished:
             speed = self._train_epoch()
             judged = self.average.applied_to(self.step.network)
             measured = self._validate(judged)

@@ -1,5 +1,11 @@
-"""Training: it learns, keeps the best epoch, repeats exactly, and stops at NaN with the crops at fault."""
+"""Training learns, keeps the best, repeats exactly, goes on after a break, and stops at NaN with the items at fault."""
 
+import multiprocessing
+import os
+import signal
+import socket
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -7,32 +13,48 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy, binary_cross_entropy_with_logits
 from torch.utils.data import Dataset
 
-from common.errors import DataError
+from benchmarks.resume import CHAIN, die, in_child, trained_with_a_kill
+from benchmarks.resume import train as train_blots
+from common import resuming
+from common.errors import DataError, MachineError
 from common.forward import predict
-from common.schedules import OptimizerParams, TrainerParams, WarmRestarts
-from common.training import Step, fit
+from common.params import build
+from common.training import History, Step, fit, fit_chain
+from common.training_params import TrainingStep
+from common.training_run import NoRun
 
-PARAMS = TrainerParams(epochs=6, batch_size=8, patience=3, precision="32-true", seed=0)
-ADAM = OptimizerParams(name="adam", lr=0.05)
-RESTARTS = WarmRestarts(first_period=10, period_factor=1, lowest_lr=1e-6)
+SAY_NOTHING = NoRun()
 
 
-class Points(Dataset[tuple[Tensor, Tensor, int]]):
-    """64 points whose two classes are the signs of their coordinates."""
+def step_of(**trainer: Any) -> TrainingStep:
+    given = {
+        "loss": {"bce": {}},
+        "optimizer": {"name": "adam", "lr": trainer.pop("lr", 0.05)},
+        "schedule": {"warm_restarts": {"first_period": 10, "period_factor": 1, "lowest_lr": 1e-6}},
+        "trainer": {"epochs": 6, "batch_size": 8, "precision": "32-true", "seed": 0} | trainer,
+    }
+    return build(TrainingStep, given, "step")
 
-    def __init__(self, seed: int) -> None:
-        generator = torch.Generator().manual_seed(seed)
-        self.points = torch.randn(64, 2, generator=generator)
+
+class Points(Dataset[Any]):
+    """Points whose two classes are the signs of their coordinates."""
+
+    def __init__(self, seed: int, count: int = 64) -> None:
+        self.points = torch.randn(count, 2, 1, 1, generator=torch.Generator().manual_seed(seed))
+        self.targets = (self.points[..., 0, 0] > 0).float().numpy()
 
     def __len__(self) -> int:
         return len(self.points)
 
     def __getitem__(self, key: Any) -> tuple[Tensor, Tensor, int]:
         index = key[1] if isinstance(key, tuple) else key
-        return self.points[index], (self.points[index] > 0).float(), index
+        return self.points[index], torch.from_numpy(self.targets[index]), index
+
+    def name(self, row: int) -> str:
+        return f"image-{row}"
 
 
 class Log:
@@ -43,46 +65,270 @@ class Log:
         self.rows.append(data)
 
 
-def train(folder: Path, optimizer: OptimizerParams = ADAM) -> tuple[nn.Module, Log]:
+def make_network() -> nn.Module:
     torch.manual_seed(0)
-    step, run = Step(nn.Linear(2, 2), binary_cross_entropy_with_logits, optimizer, RESTARTS), Log()
-    fit(step, Points(0), Points(1), PARAMS, folder, run)
-    return step.network, run
+    return nn.Sequential(nn.Flatten(), nn.Linear(2, 2))
 
 
-def test_training_learns_and_reports_each_epoch(tmp_path: Path) -> None:
-    network, run = train(tmp_path)
-    assert [row["epoch"] for row in run.rows] == list(range(6))
-    assert run.rows[-1]["val/loss"] < 0.6 * run.rows[0]["val/loss"]
-    assert run.rows[-1]["val/cell_ap"] > 0.98
+def train(
+    folder: Path, params: TrainingStep, count: int = 64, valid: Points | None = None
+) -> tuple[nn.Module, History]:
+    step = Step(make_network(), params.loss)
+    history = fit(step, Points(0, count), valid or Points(1), params, folder, SAY_NOTHING)
+    return step.network, history
+
+
+def loss_of(network: nn.Module) -> float:
+    outputs = torch.from_numpy(predict(network, Points(1), 10))
+    return float(binary_cross_entropy(outputs, torch.from_numpy(Points(1).targets)))
+
+
+def test_training_learns_and_tells_each_epoch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, params = Log(), step_of(patience=3)
+    step = Step(make_network(), params.loss)
+    history = fit(step, Points(0), Points(1), params, tmp_path, run)
+    assert [row["epoch"] for row in history] == list(range(6))
+    assert history[-1]["val/loss"] < 0.6 * history[0]["val/loss"]
+    assert history[-1]["val/map"] > 0.98
+    assert history[0]["lr"] == 0.05 > history[1]["lr"]
+    said = capsys.readouterr().out.splitlines()
+    for row, logged, line in zip(history, run.rows, said, strict=True):
+        assert row.items() <= logged.items()
+        assert {"epoch_s", "images/s"} == set(logged) - set(row)  # no output depends on the machine's speed
+        assert f"val/loss {row['val/loss']:.4g}, " in line
     valid = Points(1)
-    probabilities = predict(network, valid, 10)
-    assert probabilities.shape == (64, 2)
-    assert ((probabilities > 0.5) == (valid.points > 0).numpy()).mean() > 0.9
+    probabilities = predict(step.network, valid, 10)
+    assert ((probabilities > 0.5) == (valid.targets > 0)).mean() > 0.9
 
 
 def test_two_trainings_are_equal(tmp_path: Path) -> None:
-    first, second = train(tmp_path / "a")[0], train(tmp_path / "b")[0]
+    first, second = (train(tmp_path / name, step_of())[0] for name in "ab")
     for one, other in zip(first.parameters(), second.parameters(), strict=True):
         assert torch.equal(one, other)
 
 
-def test_the_best_epoch_is_kept_and_patience_ends_the_rest(tmp_path: Path) -> None:
-    diverging = OptimizerParams(name="adam", lr=30.0)
-    network, run = train(tmp_path, diverging)
-    losses = [row["val/loss"] for row in run.rows]
-    outputs = predict(network, Points(1), 64)
-    targets = (Points(1).points > 0).float()
-    loss = nn.functional.binary_cross_entropy(torch.from_numpy(outputs).clamp(1e-7, 1 - 1e-7), targets)
-    assert float(loss) == pytest.approx(min(losses), rel=0.2)
-    assert len(losses) - 1 - int(np.argmin(losses)) <= PARAMS.patience
+def test_the_best_epochs_are_kept_and_patience_ends_the_rest(tmp_path: Path) -> None:
+    network, history = train(tmp_path, step_of(lr=30.0, patience=2, top_k=3, epochs=20))
+    losses = [row["val/loss"] for row in history]
+    best = sorted(losses)[:3]
+    assert len(losses) - 1 - int(np.argmin(losses)) == 2
+    assert [value for value, _ in history.kept] == best
+    assert loss_of(network) == pytest.approx(best[0], rel=0.2)
+    for value, weights in [*history.kept, (losses[-1], history.last)]:
+        network.load_state_dict(weights)
+        assert loss_of(network) == pytest.approx(value, rel=0.2)
 
 
-def test_nan_stops_the_training_and_names_its_crops(tmp_path: Path) -> None:
+def test_the_last_epoch_may_be_kept(tmp_path: Path) -> None:
+    network, history = train(tmp_path, step_of(lr=30.0, keep="last", epochs=3))
+    assert history[-1]["val/loss"] > min(row["val/loss"] for row in history)
+    assert all(torch.equal(value, history.last[name]) for name, value in network.state_dict().items())
+
+
+def test_an_average_is_what_is_judged_and_kept(tmp_path: Path) -> None:
+    network, history = train(tmp_path, step_of(ema=0.9))
+    assert loss_of(network) == pytest.approx(min(row["val/loss"] for row in history), rel=1e-5)
+    assert history[-1]["val/loss"] != train(tmp_path / "plain", step_of())[1][-1]["val/loss"]
+
+
+@pytest.mark.parametrize("count", [22, 32, 17])
+def test_accumulated_gradients_are_those_of_one_big_batch(count: int, tmp_path: Path) -> None:
+    def weights(name: str, **trainer: Any) -> Tensor:
+        params = step_of(**trainer, epochs=2)
+        optimizer = params.optimizer.model_copy(update={"name": "sgd", "lr": 1.0})
+        network, _ = train(tmp_path / name, params.model_copy(update={"optimizer": optimizer}), count)
+        return torch.cat([weight.flatten() for weight in network.parameters()])
+
+    one = weights("one", batch_size=16)
+    assert torch.allclose(weights("many", batch_size=4, accumulate=4), one, atol=1e-6)
+    assert not torch.allclose(weights("small", batch_size=4), one, atol=1e-3)
+
+
+def test_gradients_are_cut_to_length(tmp_path: Path) -> None:
+    params = step_of(epochs=1, batch_size=64, clip_norm=0.01)
+    optimizer = params.optimizer.model_copy(update={"name": "sgd", "lr": 1.0})
+    network, _ = train(tmp_path, params.model_copy(update={"optimizer": optimizer}))
+    start = make_network().state_dict()
+    moved = [(value - start[name]).flatten() for name, value in network.state_dict().items()]
+    assert float(torch.cat(moved).norm()) == pytest.approx(0.01, rel=1e-3)
+
+
+def test_each_step_of_a_chain_goes_on_from_what_the_one_before_kept(tmp_path: Path) -> None:
+    steps = {"wild": step_of(lr=30.0, epochs=3), "calm": step_of(lr=1e-9, epochs=2)}
+    network = make_network()
+    history = fit_chain(network, steps, Points(0), Points(1), tmp_path, SAY_NOTHING)
+    assert [(row["step"], row["epoch"]) for row in history] == [
+        *[("wild", epoch) for epoch in range(3)],
+        *[("calm", epoch) for epoch in (3, 4)],
+    ]
+    assert history[3]["val/loss"] == pytest.approx(min(row["val/loss"] for row in history[:3]), rel=1e-5)
+
+
+def test_a_loss_may_need_more_than_the_logits(tmp_path: Path) -> None:
+    shares = []
+
+    class Ramp(Step):
+        def training_loss(
+            self, forward: Callable[[Tensor], Tensor], pixels: Tensor, targets: Tensor, share: float
+        ) -> Tensor:
+            shares.append(share)
+            return self.loss(forward(pixels), targets) + share * forward(pixels).abs().mean()
+
+    params = step_of(epochs=2, batch_size=32)
+    fit(Ramp(make_network(), params.loss), Points(0), Points(1), params, tmp_path, SAY_NOTHING)
+    assert shares == [0, 0.25, 0.5, 0.75]
+
+
+def spoilt(value: float) -> Points:
     data = Points(0)
-    data.points[17] = float("nan")
-    step = Step(nn.Linear(2, 2), binary_cross_entropy_with_logits, ADAM, RESTARTS)
+    data.points[17] = value
+    return data
+
+
+def test_nan_stops_the_training_and_names_its_items(tmp_path: Path) -> None:
+    params = step_of()
+    step = Step(make_network(), params.loss)
     with pytest.raises(
-        DataError, match=r"the loss is nan in epoch 0, batch \d, crops \[.*\b17\b.*\]; lower optimizer.lr"
+        DataError, match=r"the loss is nan in epoch 0, batch \d, of .*image-17\b.*; look at these, or"
     ):
-        fit(step, data, Points(1), PARAMS, tmp_path, Log())
+        fit(step, spoilt(float("nan")), Points(1), params, tmp_path, SAY_NOTHING)
+    assert all(torch.isfinite(weight).all() for weight in step.network.parameters())
+
+
+def test_an_infinite_gradient_of_a_finite_loss_stops_it_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cliff(logits: Tensor, targets: Tensor) -> Tensor:
+        loss = binary_cross_entropy_with_logits(logits, targets)
+        if len(targets) == 4:  # the short last batch
+            loss = loss + (logits - logits.detach()).abs().sqrt().sum()  # 0, of infinite slope
+        return loss
+
+    monkeypatch.setattr(resuming, "SAVE_EVERY_S", 0.0)
+    params, step = step_of(batch_size=6, accumulate=2), Step(make_network(), cliff)
+    with pytest.raises(DataError, match=r"the gradient is (nan|inf) in epoch 0, batch 10, of image-\d+, "):
+        fit(step, Points(0), Points(1), params, tmp_path, SAY_NOTHING)
+    assert all(torch.isfinite(weight).all() for weight in step.network.parameters())
+    last = resuming.Checkpoint(tmp_path / "train.ckpt").read()
+    assert last is not None
+    assert last["batches"] == {"epoch": 0, "done": 10}
+    assert all(torch.isfinite(value).all() for value in last["network"].values())
+
+
+def test_a_monitor_without_a_value_says_why(tmp_path: Path) -> None:
+    valid = Points(1)
+    valid.targets[:] = 0
+    with pytest.raises(DataError, match="val/map is NaN after epoch 0: no validation item is a positive"):
+        train(tmp_path, step_of(monitor="val/map"), valid=valid)
+    assert np.isnan(train(tmp_path / "other", step_of(), valid=valid)[1][0]["val/map"])
+
+
+def test_more_devices_than_there_are_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(MachineError, match=r"trainer.devices is 4, this machine has 1 device, its CPU; set"):
+        train(tmp_path, step_of(devices=4))
+    with pytest.raises(MachineError, match="16-mixed, which needs a GPU"):
+        train(tmp_path, step_of(precision="16-mixed"))
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return train_blots(tmp_path_factory.mktemp("alone"))
+
+
+@pytest.mark.parametrize(
+    ("call", "save_every_s", "while_writing", "loaders"),
+    [(9, 0.0, False, "2"), (13, 600.0, False, "0"), (20, 0.0, True, "0"), (58, 0.0, False, "0")],
+    ids=["mid-accumulation", "mid-validation", "mid-checkpoint", "second-step"],
+)
+def test_a_killed_training_ends_at_the_same_weights(
+    call: int, save_every_s: float, while_writing: bool, loaders: str, alone: str, tmp_path: Path
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HPA_LOADERS", loaders)
+        patch.setattr(resuming, "SAVE_EVERY_S", save_every_s)
+        assert trained_with_a_kill(tmp_path, call, save_every_s, while_writing) == alone
+    assert not list(tmp_path.glob(".*.part-*"))
+
+
+@pytest.mark.parametrize(
+    ("number", "call", "place"),
+    [(signal.SIGTERM, 9, "epoch 1, batch 3"), (signal.SIGINT, 12, "epoch 1, batch 4")],
+    ids=["training", "validation"],
+)
+def test_a_signal_writes_a_checkpoint_and_ends_the_training(
+    number: int, call: int, place: str, alone: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def strike(found: int) -> None:
+        if found == call:
+            die(number)
+
+    assert in_child(partial(train_blots, tmp_path, strike)) == 128 + number
+    assert train_blots(tmp_path) == alone
+    assert f"first: goes on from {place}\n" in capfd.readouterr().out
+
+
+def test_ctrl_c_twice_leaves_at_once(tmp_path: Path) -> None:
+    def strike(found: int) -> None:
+        if found == 2:
+            die(signal.SIGINT)
+            die(signal.SIGINT)
+
+    assert in_child(partial(train_blots, tmp_path, strike)) == 130
+    assert not (tmp_path / "first.ckpt").exists()
+
+
+def test_a_finished_training_is_not_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, history = train(tmp_path, step_of())
+    capsys.readouterr()
+    monkeypatch.setattr(Step, "training_loss", None)
+    again, same = train(tmp_path, step_of())
+    assert same == history
+    assert capsys.readouterr().out == ""
+    assert all(torch.equal(a, b) for a, b in zip(before.parameters(), again.parameters(), strict=True))
+
+
+def rank_of_two(rank: int, port: int, folder: Path, accumulate: int) -> None:
+    os.environ |= {
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": "2",
+        "LOCAL_WORLD_SIZE": "2",
+        "GROUP_RANK": "0",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "TORCHELASTIC_RUN_ID": "test",
+    }
+    params = step_of(devices=2, epochs=2, ema=0.5, accumulate=accumulate)
+    network, history = train(folder, params, count=49)
+    torch.save((network.state_dict(), list(history)), folder / f"rank-{rank}.pt")
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_two_processes_learn_what_one_does(accumulate: int, tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    fork = multiprocessing.get_context("fork")
+    ranks = [fork.Process(target=rank_of_two, args=(rank, port, tmp_path, accumulate)) for rank in range(2)]
+    for process in ranks:
+        process.start()
+    for process in ranks:
+        process.join(60)
+    assert [process.exitcode for process in ranks] == [0, 0]
+    network, history = train(tmp_path / "one", step_of(epochs=2, ema=0.5, accumulate=accumulate), count=49)
+    for rank in range(2):
+        weights, rows = torch.load(tmp_path / f"rank-{rank}.pt", weights_only=True)
+        for name, value in network.state_dict().items():
+            assert torch.allclose(weights[name], value, atol=1e-4), name
+        for row, expected in zip(rows, history, strict=True):
+            assert row["val/loss"] == pytest.approx(expected["val/loss"], rel=1e-4)
+
+
+def test_the_chain_of_the_benchmark_uses_all_that_remembers() -> None:
+    first, second = CHAIN.values()
+    assert first.trainer.ema
+    assert first.trainer.accumulate > 1
+    assert second.trainer.swa_from is not None
