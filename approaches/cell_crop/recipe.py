@@ -1,8 +1,6 @@
 """What a recipe of this approach may say."""
 
-from typing import Literal
-
-from pydantic import model_validator
+from pydantic import JsonValue, model_validator
 
 from common.recipes import NetworkRecipe
 from common.views import View
@@ -11,8 +9,8 @@ from common.views import View
 class Recipe(NetworkRecipe):
     """One competing system of cells cut out one by one."""
 
-    labels: Literal["image"]
-    """What a cell learns from: the labels of its image."""
+    labels: str | list[str | dict[str, JsonValue]]
+    """What a cell learns from: ``image``, or a list of sources; the stage that makes the labels checks it."""
     view: View
     predict_view: View | None = None
     """Where a system predicts crops in another form than it learns from; validation sees this one, too."""

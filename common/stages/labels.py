@@ -9,26 +9,42 @@ from pathlib import Path
 from common.commands import run_stage
 
 
-def main(recipe: Path, images: Path, cells: Path, out: Path, params: Path = Path("params.yaml")) -> None:
-    """Label the cells as the recipe's key `labels` says: --out gets one row a labelled cell that may be trained on."""
+def main(
+    recipe: Path,
+    images: Path,
+    cells: Path,
+    out: Path,
+    masks: Path | None = None,
+    predictions: Path | None = None,
+    params: Path = Path("params.yaml"),
+) -> None:
+    """Label the cells as the recipe's key `labels` says: --out gets one row a labelled cell that may be trained on.
+
+    Scores that no cell got go to a .missed.csv beside --out. Labels from scores need --masks, those from published
+    tables --predictions.
+    """
     from common.cells import read_cells
-    from common.errors import ParamsError
     from common.files import atomic, exclusive
     from common.image_table import read_images
-    from common.labels.weak import copy_image_labels
+    from common.labels.build import build_labels, missed_scores, read_sources
+    from common.labels.sources import Known
     from common.params import load_section, read_yaml
     from common.quality import QualityParams, training_cells
 
-    sources = {"image": copy_image_labels}
-    name = read_yaml(recipe).get("labels")
-    if not isinstance(name, str) or name not in sources:
-        raise ParamsError(f"{recipe}: labels is {name!r}, expected one of {', '.join(sources)}")
-    found, known = read_cells(cells), read_images(images)
-    chosen = found[training_cells(found, known, load_section(QualityParams, params, "quality"))]
-    table = sources[name](known, chosen)
+    sources = read_sources(read_yaml(recipe).get("labels"), str(recipe))
+    folders = {"masks": masks, "predictions": predictions}
+    known = Known(read_images(images), read_cells(cells), folders)
+    quality = load_section(QualityParams, params, "quality")
+    labels = build_labels(sources, known.cells[training_cells(known.cells, known.images, quality)], known)
+    table, missed = labels.to_table(), missed_scores(labels)
     with exclusive(out), atomic(out) as part:
         table.to_parquet(part, index=False)
-    print(f"labels: {len(table)} cells, from {name} labels")
+        if labels.missed:
+            with atomic(out.with_suffix(".missed.csv")) as lost:
+                missed.to_csv(lost, index=False)
+    print(f"labels: {len(table)} cells\n{labels.counts().to_string(index=False)}")
+    if len(missed):
+        print(missed.groupby(["source", "reason"]).size().rename("scores without a cell").to_string())
 
 
 if __name__ == "__main__":
