@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pandas as pd
 
-from common.blending import mean_of
+from common.blending.members import mean_of
 from common.cells import cell_mask_path, read_mask
 from common.crops import CropParams
 from common.cutting import write_store

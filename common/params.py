@@ -12,7 +12,18 @@ from ruamel.yaml.error import YAMLError
 
 from common.errors import ParamsError
 
-SECTIONS = ("scale", "images", "segment", "folds", "quality", "crops", "fields", "score", "submission")
+SECTIONS = (
+    "scale",
+    "images",
+    "segment",
+    "folds",
+    "quality",
+    "crops",
+    "fields",
+    "blend",
+    "score",
+    "submission",
+)
 """The keys of the root params.yaml."""
 
 

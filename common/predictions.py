@@ -72,7 +72,7 @@ def _check_types(table: pd.DataFrame, origin: str) -> None:
         "cell_id": (is_integer_dtype, "whole numbers"),
         **dict.fromkeys(PROBABILITIES, (is_numeric_dtype, "numbers")),
     }
-    for column in table:
+    for column in map(str, table):
         fits, kind = kinds[column]
         if len(table) and not fits(table[column]):  # no row, no type
             raise DataError(f"{origin}: {column} holds {table[column].dtype}, expected {kind}")

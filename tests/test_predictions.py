@@ -11,9 +11,11 @@ from common.classes import PROBABILITIES
 from common.errors import DataError
 from common.predictions import (
     check_predictions,
+    read_image_predictions,
     read_predictions,
     with_skipped,
     with_skipped_images,
+    write_image_predictions,
     write_predictions,
 )
 
@@ -113,3 +115,38 @@ def test_so_are_the_images_themselves() -> None:
     found = with_skipped_images(images, {"y", "x"})
     assert list(found["image_id"]) == ["a", "b", "x", "y"]
     assert (found.loc[2:, list(PROBABILITIES)] == 0).all(axis=None)
+
+
+def image_table(seed: int = 0) -> pd.DataFrame:
+    values = np.random.default_rng(seed).random((3, len(PROBABILITIES)))
+    return pd.DataFrame({"image_id": ["a", "b", "c"]}).join(pd.DataFrame(values, columns=list(PROBABILITIES)))
+
+
+def test_image_probabilities_are_read_as_written_and_sorted(tmp_path: Path) -> None:
+    path = tmp_path / "oof_images.parquet"
+    write_image_predictions(image_table()[::-1], path, ["c", "a", "b"])
+    pd.testing.assert_frame_equal(read_image_predictions(path, ["a", "b", "c"]), image_table())
+    write_image_predictions(image_table()[:0], path, [])
+    assert read_image_predictions(path, []).empty
+
+
+@pytest.mark.parametrize(
+    ("table", "fault"),
+    [
+        (image_table()[:2], "1 images are missing, first c"),
+        (image_table().assign(image_id=["a", "b", "b"]), "1 images are there twice, first b"),
+        (image_table().assign(p_3=[0, 1.5, 0]), r"probabilities span \[0, 1.5\], outside \[0, 1\], first b"),
+        (image_table().assign(p_0=[0, 1, np.nan]), "1 images have NaN or infinity, first c"),
+        (image_table().assign(cell_id=1), "columns are"),
+        (image_table().assign(image_id=[1, 2, 3]), "image_id holds int64, expected text"),
+        (image_table().assign(image_id=["a", "b", "d"]), "1 images are missing, first c"),
+    ],
+)
+def test_image_tables_that_are_none_are_refused(tmp_path: Path, table: pd.DataFrame, fault: str) -> None:
+    path = tmp_path / "test_images.parquet"
+    with pytest.raises(DataError, match=fault):
+        write_image_predictions(table, path, ["a", "b", "c"])
+    assert not path.exists()
+    table.to_parquet(path)
+    with pytest.raises(DataError, match=f"test_images.parquet: {fault}"):
+        read_image_predictions(path, ["a", "b", "c"])

@@ -1,7 +1,7 @@
-"""Averages the predictions of all systems under data/predictions.
+"""Blends all systems under data/predictions as the section `blend` of params.yaml says.
 
 python -m common.stages.blend --predictions data/predictions --images data/images --cells data/cells.parquet
---out data/blend
+--folds data/folds.parquet --out data/blend
 """
 
 from pathlib import Path
@@ -9,21 +9,33 @@ from pathlib import Path
 from common.commands import run_stage
 
 
-def main(predictions: Path, images: Path, cells: Path, out: Path) -> None:
-    """Blend every member with equal weights: --out gets oof.parquet and test.parquet."""
-    from common.blending import blend, members
+def main(
+    predictions: Path, images: Path, cells: Path, folds: Path, out: Path, params: Path = Path("params.yaml")
+) -> None:
+    """Blend every member: --out gets oof.parquet, test.parquet and report.json (weights, gains by class)."""
+    import json
+
+    from common.blending.blend import Data, blend_members, summary
+    from common.blending.members import members
+    from common.blending.params import BlendParams
+    from common.blending.report import terminal
     from common.cells import read_cells
     from common.files import atomic, exclusive
     from common.image_table import read_images
+    from common.params import load_section
     from common.predictions import write_predictions
+    from common.tables import read_folds
 
+    settings = load_section(BlendParams, params, "blend")
     folders = members(predictions, Path("approaches"))
-    table, known = read_images(images), read_cells(cells)
+    data = Data(read_images(images), read_cells(cells), read_folds(folds))
     with exclusive(out), atomic(out) as part:
-        for split, file in (("train", "oof"), ("test", "test")):
-            wanted = known[known["image_id"].isin(table.loc[table["split"] == split, "image_id"])]
-            write_predictions(blend(folders, file, wanted), part / f"{file}.parquet", wanted)
-    print(f"blend: the mean of {', '.join('/'.join(folder.parts[-2:]) for folder in folders)}")
+        blend = blend_members(folders, data, settings)
+        write_predictions(blend.oof, part / "oof.parquet", data.part("train")[0])
+        write_predictions(blend.test, part / "test.parquet", data.part("test")[0])
+        (part / "report.json").write_text(json.dumps(blend.report, indent=1) + "\n")
+    print(summary(blend.report))
+    print(terminal(blend.report))
 
 
 if __name__ == "__main__":
