@@ -12,7 +12,8 @@ from pycocotools import mask as coco
 
 from common.classes import CLASSES, NEGATIVE, PROBABILITIES
 from common.errors import DataError, ParamsError, fail_together
-from common.metrics.detection import MODES, Detections, Matches, Mode, Result, Truth, evaluate, match_image
+from common.metrics.detection import Result, evaluate
+from common.metrics.matching import MODES, Detections, Matches, Mode, Truth, match_image
 from common.metrics.overlap import MapOverlap, overlap_matrix
 from common.solution import ImageObjects, read_solution
 from common.submission import SubmissionRow, read_submission

@@ -1,7 +1,8 @@
 """One scorer for everybody: the competition's metric where cells are known, proxies where only images are."""
 
+import json
 import math
-from collections.abc import Iterator
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,10 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from common.cells import cell_mask_path, read_mask
 from common.classes import PROBABILITIES
 from common.evaluation import evaluate_maps
 from common.labels.weak import copy_image_labels
+from common.metrics.detection import precision_curve
 from common.metrics.ranking import (
     cell_average_precision,
     image_average_precision,
@@ -20,9 +21,13 @@ from common.metrics.ranking import (
     micro_f1,
     pool_images,
 )
+from common.metrics.resampling import draw_images, pivotal, resampled_mean
 from common.params import Params
+from common.truth import truth_maps
 
 DIGITS = 6
+CURVE_POINTS = 25
+NUMBERS = r"\[([^][{}\"]*)\]"  # a list in JSON without a text or another list in it
 
 
 class ScoreParams(Params):
@@ -70,27 +75,28 @@ def _competition(
 ) -> dict[str, Any]:
     image_ids = sorted(truth["image_id"].unique())
     result = {
-        mode: evaluate_maps(_maps(image_ids, masks, truth_masks), predictions, truth, mode) for mode in MODES
+        mode: evaluate_maps(truth_maps(image_ids, masks, truth_masks), predictions, truth, mode)
+        for mode in MODES
     }
     board = result["mask_all"]
+    resampled = resampled_mean(board, draw_images(len(image_ids), seed=0))
     return {
         "mAP": rounded(board.mAP),
+        "interval": [rounded(min(max(value, 0), 1)) for value in pivotal(resampled, board.mAP)],
         "mAP_19": rounded(board.mAP_19),
         "mAP_ties": {"best": rounded(board.best), "worst": rounded(board.worst)},
         "mAP_mask_gt": rounded(result["mask_gt"].mAP),
         "AP": by_class(board.AP),
+        "curves": [_curve(ranked.hits, int(n)) for ranked, n in zip(board.ranked, board.num_gt, strict=True)],
+        "resampled": [rounded(value, 4) for value in resampled],
     }
 
 
+def _curve(hits: np.ndarray, n_truth: int) -> list[float | None] | None:
+    return [rounded(value, 3) for value in precision_curve(hits, n_truth, CURVE_POINTS)] if n_truth else None
+
+
 MODES = ("mask_all", "mask_gt")
-
-
-def _maps(
-    image_ids: list[str], masks: Path, truth_masks: Path
-) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    for image_id in image_ids:
-        true = read_mask(cell_mask_path(truth_masks, image_id))
-        yield image_id, read_mask(cell_mask_path(masks, image_id), true.shape), true
 
 
 def _weak(predictions: pd.DataFrame, images: pd.DataFrame, threshold: float) -> dict[str, Any] | None:
@@ -116,11 +122,17 @@ def _weak(predictions: pd.DataFrame, images: pd.DataFrame, threshold: float) -> 
     }
 
 
-def rounded(value: float) -> float | None:
-    """A number as entries hold it: six digits, None where it is undefined."""
-    return None if math.isnan(value) else round(float(value), DIGITS)
+def rounded(value: float, digits: int = DIGITS) -> float | None:
+    """A number as entries hold it: rounded, None where it is undefined."""
+    return None if math.isnan(value) else round(float(value), digits)
 
 
 def by_class(values: np.ndarray) -> list[float | None]:
     """One value a class, in the order of ids: a list, which DVC's tables show as one column and not as 19."""
     return [rounded(value) for value in values]
+
+
+def entry_text(entry: dict[str, Any]) -> str:
+    """An entry as JSON with a line a key: lists of numbers would take hundreds."""
+    lines = json.dumps(entry, indent=1, allow_nan=False)
+    return re.sub(NUMBERS, lambda found: f"[{' '.join(found.group(1).split())}]", lines) + "\n"

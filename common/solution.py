@@ -7,7 +7,7 @@ import numpy as np
 
 from common.classes import CLASSES
 from common.errors import DataError
-from common.metrics.detection import Truth
+from common.metrics.matching import Truth
 from common.metrics.overlap import rle_overlap
 from common.rle import RLE, decode_text
 from common.submission import CLASS_OF, read_records

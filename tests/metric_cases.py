@@ -5,14 +5,8 @@ import math
 import numpy as np
 from hypothesis import strategies as st
 
-from common.metrics.detection import (
-    Detections,
-    Mode,
-    Result,
-    Truth,
-    evaluate,
-    match_image,
-)
+from common.metrics.detection import Result, evaluate
+from common.metrics.matching import Detections, Mode, Truth, match_image
 
 Image = tuple[Detections, Truth]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from common.classes import PROBABILITIES
-from common.controls import class_prior, image_labels
+from common.controls import class_prior, image_labels, true_cells
 from common.predictions import check_predictions
 
 IMAGES = pd.DataFrame(
@@ -71,3 +71,22 @@ def test_image_labels_are_those_of_the_table_else_of_the_true_cells_else_none() 
     }
     unknown = first_classes(image_labels(IMAGES, CELLS, truth[2:]))
     assert unknown["t", 1] == [0, 0, 0]
+
+
+def test_found_cells_get_the_classes_of_the_true_cell_they_overlap_most() -> None:
+    true = np.zeros((10, 30), np.uint16)
+    true[:, :10], true[:, 10:20] = 7, 8
+    found = np.zeros_like(true)
+    found[:, :6], found[:, 6:18], found[:, 22:28] = 1, 2, 3  # mostly 7, mostly 8, nobody
+    cells = pd.DataFrame({"image_id": ["b", "a", "a", "a"], "cell_id": [1, 3, 2, 1]})
+    truth = pd.DataFrame(0, index=[0, 1], columns=["image_id", "cell_id", *PROBABILITIES]).astype(
+        {"image_id": str}
+    )
+    truth["image_id"], truth["cell_id"] = "a", [7, 8]
+    truth.loc[0, "p_0"] = truth.loc[1, "p_2"] = 1
+    table = true_cells(cells, truth, [("a", found, true)])
+    check_predictions(table, "true_cells", cells)
+    none = [0, 0, 0]
+    assert first_classes(table) == {("b", 1): none, ("a", 3): none, ("a", 2): [0, 0, 1], ("a", 1): [1, 0, 0]}
+    unknown = true_cells(cells, truth[:1], [("a", found, true)])
+    assert first_classes(unknown)["a", 2] == none

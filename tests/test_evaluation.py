@@ -12,7 +12,7 @@ import pytest
 from common.classes import PROBABILITIES
 from common.errors import DataError, ParamsError
 from common.evaluation import evaluate_files, evaluate_maps, score_files
-from common.metrics.detection import MODES, Mode
+from common.metrics.matching import MODES, Mode
 from common.rle import encode_mask_map
 from common.submission import write_submission
 

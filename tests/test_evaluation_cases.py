@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from common.evaluation import evaluate_files, score_files
-from common.metrics.detection import MODES, Mode, average_precision
+from common.metrics.detection import average_precision
+from common.metrics.matching import MODES, Mode
 from common.rle import to_mask
 
 CASES = ("c1_base", "c2_ties", "c5_iou_exact")

@@ -5,11 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from common.metrics.detection import (
-    MODES,
-    average_precision,
-    evaluate,
-)
+from common.metrics.detection import average_precision, evaluate, precision_curve
+from common.metrics.matching import MODES
 from tests.metric_cases import image_of, score
 
 
@@ -112,3 +109,16 @@ def test_perfect_predictions_score_one_in_both_modes() -> None:
 def test_an_image_without_detections_still_counts_its_objects() -> None:
     result = score([image_of([], [3, 3], []), image_of([(3, 0.1, 0)], [3], [[1.0]])])
     assert result.AP[3] == pytest.approx(1 / 3)
+
+
+def test_a_curve_is_the_envelope_at_even_recalls() -> None:
+    hits = np.array([True, False, True, False])
+    assert precision_curve(hits, 4, 4).tolist() == pytest.approx([1, 2 / 3, 0, 0])
+    assert precision_curve(hits, 4, 8).tolist() == pytest.approx([1, 1, 2 / 3, 2 / 3, 0, 0, 0, 0])
+    assert precision_curve(hits, 2, 3).tolist() == pytest.approx([1, 2 / 3, 2 / 3])
+    assert precision_curve(hits[:0], 3, 2).tolist() == [0, 0]
+
+
+def test_the_mean_of_a_fine_curve_is_the_average_precision() -> None:
+    hits = np.random.default_rng(0).random(300) < np.linspace(0.9, 0.1, 300)
+    assert precision_curve(hits, 200, 200).mean() == pytest.approx(average_precision(hits, 200))

@@ -8,11 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.metrics.detection import (
-    MODES,
-    Detections,
-    Mode,
-)
+from common.metrics.matching import MODES, Detections, Mode
 from tests.metric_cases import Image, image_of, images, loop_area, loop_average_precision, loop_matches, score
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from common.metrics.detection import average_precision
-from common.metrics.resampling import draw_images, interval, resampled_precision
+from common.metrics.detection import average_precision, evaluate
+from common.metrics.matching import Detections, Truth, match_image
+from common.metrics.resampling import draw_images, interval, pivotal, resampled_mean, resampled_precision
 
 
 def made(seed: int, images: int = 12, n: int = 80) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -61,3 +62,23 @@ def test_no_detection_is_zero_and_no_object_is_unknown() -> None:
 def test_intervals_are_percentiles_of_what_is_known() -> None:
     assert interval(np.array([*range(1001), np.nan])) == pytest.approx((25, 975))
     assert np.isnan(interval(np.array([np.nan]))).all()
+
+
+def test_the_resampled_score_is_the_score_of_the_images_drawn() -> None:
+    rng = np.random.default_rng(4)
+    matches = []
+    for _ in range(9):
+        classes = rng.integers(0, 4, 6)
+        truth = Truth(classes, np.zeros(6, bool), np.eye(6, dtype=np.float32), np.ones(19, bool))
+        detections = Detections(np.tile(np.arange(19), 6), rng.random(6 * 19), np.repeat(np.arange(6), 19))
+        matches.append(match_image(detections, truth))
+    draws = draw_images(9, seed=1, replicates=15)
+    values = resampled_mean(evaluate(matches), draws)
+    for value, drawn in zip(values, draws.T.astype(int), strict=True):
+        again = [match for match, times in zip(matches, drawn, strict=True) for _ in range(times)]
+        assert value == pytest.approx(evaluate(again).mAP, abs=1e-6)
+
+
+def test_a_reflected_interval_turns_the_error_of_resamples_round() -> None:
+    values = np.arange(1001) / 1000  # centred on .5, for an estimate of .4
+    assert pivotal(values, 0.4) == pytest.approx((0.8 - 0.975, 0.8 - 0.025))

@@ -12,7 +12,7 @@ from sklearn.metrics import average_precision_score, f1_score
 from common.cells import cell_mask_path
 from common.classes import CLASSES, PROBABILITIES
 from common.images import write_png
-from common.scoring import by_class, rounded, score_part
+from common.scoring import CURVE_POINTS, by_class, entry_text, rounded, score_part
 
 CELLS_OF = {"a": 4, "b": 3, "c": 5}
 
@@ -132,3 +132,27 @@ def test_numbers_are_kept_to_six_digits() -> None:
     values = np.full(len(CLASSES), np.nan)
     values[4] = 0.25
     assert by_class(values) == [0.25 if c == 4 else None for c in range(len(CLASSES))]
+
+
+def test_a_score_has_an_interval_its_resamples_and_a_curve_a_class(
+    tmp_path: Path, truth: pd.DataFrame
+) -> None:
+    perfect = score(tmp_path, truth.astype(dict.fromkeys(PROBABILITIES, float)), images_of(truth), truth)
+    board = perfect["competition"]
+    assert board["interval"] == [1, 1]
+    assert set(board["resampled"]) == {1}
+    present = np.asarray(truth[list(PROBABILITIES)].max() == 1)
+    assert [curve is not None for curve in board["curves"]] == present.tolist()
+    assert board["curves"][int(np.argmax(present))] == [1] * CURVE_POINTS
+    predictions = truth.copy()
+    predictions[list(PROBABILITIES)] = np.random.default_rng(1).random((len(truth), len(PROBABILITIES)))
+    board = score(tmp_path, predictions, images_of(truth), truth)["competition"]
+    low, high = board["interval"]
+    assert low < high
+
+
+def test_an_entry_has_a_line_a_key_and_loses_nothing() -> None:
+    entry = {"recipe": "a [b, c]", "test": {"AP": [0.5, None], "curves": [[1.0, 0.5], None], "mAP": 0.25}}
+    text = entry_text(entry)
+    assert json.loads(text) == entry
+    assert '"AP": [0.5, null],\n' in text

@@ -7,7 +7,7 @@ import numpy as np
 
 from common.classes import CLASSES
 from common.metrics.ranking import average_precision
-from common.metrics.resampling import draw_images, interval, resampled_precision
+from common.metrics.resampling import draw_images, pivotal, resampled_precision
 
 REPLICATES = 200
 DIGITS = 4
@@ -78,12 +78,13 @@ def _compared(names: list[str], judged: Judged | None) -> dict[str, Any] | None:
     if judged is None:
         return None
     best = int(np.argmax(judged.members))
-    low, high = interval(judged.resampled_blend - judged.resampled_members[best])
+    gain = float(judged.blend - judged.members[best])
+    low, high = pivotal(judged.resampled_blend - judged.resampled_members[best], gain)
     return {
         "members": {name: round(float(v), DIGITS) for name, v in zip(names, judged.members, strict=True)},
         "best": names[best],
         "blend": round(float(judged.blend), DIGITS),
-        "gain": round(float(judged.blend - judged.members[best]), DIGITS),
+        "gain": round(gain, DIGITS),
         "interval": [round(low, DIGITS), round(high, DIGITS)],
     }
 

@@ -14,67 +14,24 @@ bounds ``best`` and ``worst`` are reached by some order and depend on none; with
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 
 from common.classes import CLASSES
-
-Mode = Literal["mask_all", "mask_gt"]
-MODES: tuple[Mode, ...] = get_args(Mode)
-IOU_THRESHOLD = np.float32(0.6)
+from common.metrics.matching import Matches
 
 
 @dataclass(frozen=True)
-class Detections:
-    """The detections of one image, those with an empty mask left out.
+class Ranked:
+    """The counted detections of one class, highest score first.
 
     Attributes:
-        class_id: (n,) int, 0 to 18.
-        score: (n,) float64, finite.
-        mask: (n,) int, the row of ``Truth.overlap`` that holds the detection's mask.
+        hits: (n,) bool, true positives.
+        image: (n,) int, the place of each detection's image among those scored.
     """
 
-    class_id: np.ndarray
-    score: np.ndarray
-    mask: np.ndarray
-
-
-@dataclass(frozen=True)
-class Truth:
-    """The true objects of one image: a cell of k classes is k objects.
-
-    Attributes:
-        class_id: (T,) int, 0 to 18.
-        group_of: (T,) bool, objects that stand for a group: not counted, they only excuse detections.
-        overlap: (M, T) float32, intersection over union of M distinct masks with an object, for a group the
-            covered share of the mask.
-        named: (19,) bool, classes that the truth speaks of in this image.
-    """
-
-    class_id: np.ndarray
-    group_of: np.ndarray
-    overlap: np.ndarray
-    named: np.ndarray
-
-
-@dataclass(frozen=True)
-class Matches:
-    """What the counted detections of one image look at.
-
-    Attributes:
-        class_id: (n,) int.
-        score: (n,) float64.
-        target: (n,) int, the ordinary object that the detection would take, -1 for none.
-        in_group: (n,) bool, the detection lies in a group of its class: never a false positive.
-        n_truth: (19,) int, ordinary objects of each class.
-    """
-
-    class_id: np.ndarray
-    score: np.ndarray
-    target: np.ndarray
-    in_group: np.ndarray
-    n_truth: np.ndarray
+    hits: np.ndarray
+    image: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -84,6 +41,8 @@ class Result:
     Attributes:
         AP, AP_best, AP_worst: (19,) average precision, plain and at its bounds over the order of ties.
         num_gt, num_det, num_tp: (19,) int, ordinary objects, detections without the ignored, true positives.
+        objects: (images, 19) int, ordinary objects of each image.
+        ranked: the detections behind the plain values, a class each.
     """
 
     AP: np.ndarray
@@ -92,6 +51,8 @@ class Result:
     num_gt: np.ndarray
     num_det: np.ndarray
     num_tp: np.ndarray
+    objects: np.ndarray
+    ranked: list[Ranked]
 
     @property
     def mAP(self) -> float:
@@ -114,42 +75,20 @@ class Result:
         return _mean(self.AP_worst)
 
 
-def match_image(detections: Detections, truth: Truth, mode: Mode = "mask_all") -> Matches:
-    """Find what each detection of one image looks at.
-
-    Args:
-        detections: in the order that decides ties, see the module.
-        truth: the image's objects; of equal overlaps the first object wins.
-        mode: "mask_all" counts every detection, "mask_gt" only those of classes that the truth names here.
-    """
-    counted = np.ones(len(CLASSES), dtype=bool) if mode == "mask_all" else truth.named
-    keep = counted[detections.class_id]
-    class_id, mask = detections.class_id[keep], detections.mask[keep]
-    ordinary, group = np.flatnonzero(~truth.group_of), np.flatnonzero(truth.group_of)
-    target = _targets(truth.overlap[:, ordinary], truth.class_id[ordinary])
-    in_group = _targets(truth.overlap[:, group], truth.class_id[group]) >= 0
-    return Matches(
-        class_id,
-        detections.score[keep],
-        target[mask, class_id],
-        in_group[mask, class_id],
-        np.bincount(truth.class_id[ordinary], minlength=len(CLASSES)),
-    )
-
-
 def evaluate(images: Sequence[Matches]) -> Result:
     """Score all images together.
 
     Args:
         images: one entry an image, in the order that decides ties (the reference's is that of ascending ids).
     """
-    num_gt = np.zeros(len(CLASSES), dtype=np.int64)
-    for image in images:
-        num_gt += image.n_truth
+    objects = np.array([image.n_truth for image in images], dtype=np.int64).reshape(-1, len(CLASSES))
+    num_gt = objects.sum(axis=0)
     pooled = _pool(images)
     rows = [_evaluate_class(pooled.of_class(k), int(num_gt[k])) for k in range(len(CLASSES))]
-    plain, best, worst, num_det, num_tp = (np.array(column) for column in zip(*rows, strict=True))
-    return Result(plain, best, worst, num_gt, num_det, num_tp)
+    plain, best, worst = (np.array(column) for column in zip(*(values for values, _ in rows), strict=True))
+    ranked = [one for _, one in rows]
+    num_det, num_tp = (np.array([fold(one.hits) for one in ranked]) for fold in (len, np.count_nonzero))
+    return Result(plain, best, worst, num_gt, num_det, num_tp, objects, ranked)
 
 
 def average_precision(hits: np.ndarray, n_truth: int) -> float:
@@ -162,11 +101,19 @@ def average_precision(hits: np.ndarray, n_truth: int) -> float:
     Returns:
         The area in [0, 1]; NaN where ``n_truth`` is 0, 0 where nothing was detected.
     """
-    if n_truth == 0:
-        return float("nan")
+    return float(_envelope(hits)[hits].sum() / n_truth) if n_truth else float("nan")
+
+
+def precision_curve(hits: np.ndarray, n_truth: int, points: int) -> np.ndarray:
+    """The precision envelope at the recalls 1 / points, 2 / points, ... 1: (points,), 0 where none is reached."""
+    reached = _envelope(hits)[hits]
+    wanted = np.ceil(np.arange(1, points + 1) / points * n_truth - 1e-9).astype(int)  # true positives
+    return np.append(reached, 0.0)[np.minimum(np.maximum(wanted, 1) - 1, len(reached))]
+
+
+def _envelope(hits: np.ndarray) -> np.ndarray:
     precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
-    envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    return float(envelope[hits].sum() / n_truth)
+    return np.asarray(np.maximum.accumulate(precision[::-1])[::-1])
 
 
 @dataclass(frozen=True)
@@ -201,16 +148,18 @@ def _pool(images: Sequence[Matches]) -> _Pool:
     )
 
 
-def _evaluate_class(pool: _Pool, n_truth: int) -> tuple[float, float, float, int, int]:
-    """Average precision plain, best and worst, and how many detections were counted and true."""
+def _evaluate_class(pool: _Pool, n_truth: int) -> tuple[tuple[float, float, float], Ranked]:
+    """Average precision plain, best and worst, and the detections behind the plain one."""
     ordered, hits = _matched(pool.take(_order_within_images(pool)))
-    plain = average_precision(hits[np.argsort(ordered.score)[::-1]], n_truth)
+    order = np.argsort(ordered.score)[::-1]
+    ranked = Ranked(hits[order], ordered.image[order])
+    plain = average_precision(ranked.hits, n_truth)
     # Of equal scores that look at one object, taking the one outside groups leaves fewest false positives.
     kindly, kind_hits = _matched(pool.take(np.lexsort((pool.in_group, -pool.score))))
     best = average_precision(kind_hits[np.lexsort((~kind_hits, -kindly.score))], n_truth)
     harshly, harsh_hits = _matched(pool.take(np.lexsort((~pool.in_group, -pool.score))))
     worst = average_precision(harsh_hits[np.lexsort((harsh_hits, -harshly.score))], n_truth)
-    return plain, best, worst, len(hits), int(hits.sum())
+    return (plain, best, worst), ranked
 
 
 def _matched(pool: _Pool) -> tuple[_Pool, np.ndarray]:
@@ -228,17 +177,6 @@ def _order_within_images(pool: _Pool) -> np.ndarray:
     starts = np.flatnonzero(np.diff(pool.image, prepend=-1))
     bounds = zip(starts, np.append(starts, len(pool.image))[1:], strict=True)
     return _joined([first + np.argsort(pool.score[first:end])[::-1] for first, end in bounds], np.int64)
-
-
-def _targets(overlap: np.ndarray, truth_class: np.ndarray) -> np.ndarray:
-    """(M, 19) the object that each mask would take as a detection of each class, -1 for none."""
-    table = np.full((len(overlap), len(CLASSES)), -1)
-    for class_id in np.unique(truth_class):
-        columns = np.flatnonzero(truth_class == class_id)
-        most = overlap[:, columns].argmax(axis=1)
-        enough = overlap[np.arange(len(overlap)), columns[most]] >= IOU_THRESHOLD
-        table[:, class_id] = np.where(enough, columns[most], -1)
-    return table
 
 
 def _joined(arrays: list[np.ndarray], dtype: type) -> np.ndarray:

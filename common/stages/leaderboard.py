@@ -11,14 +11,16 @@ from common.commands import run_stage
 
 def main(entries: Path, out: Path, page: Path) -> None:
     """Rank the entries: --out is Markdown, --page one HTML file."""
-    from common import board
+    from common.board.page import page as render
+    from common.board.rows import rank, read_entries
+    from common.board.text import markdown, terminal
     from common.files import atomic, exclusive
 
-    rows = board.rank(board.read_entries(entries, Path("approaches")))
+    rows = rank(read_entries(entries, Path("approaches")))
     with exclusive(out), atomic(out) as text, atomic(page) as html:
-        text.write_text(board.markdown(rows))
-        html.write_text(board.page(rows))
-    print(board.terminal(rows))
+        text.write_text(markdown(rows))
+        html.write_text(render(rows))
+    print(terminal(rows))
 
 
 if __name__ == "__main__":

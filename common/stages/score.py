@@ -20,14 +20,12 @@ def main(
     params: Path = Path("params.yaml"),
 ) -> None:
     """Score oof.parquet and test.parquet of --predictions: --out gets the entry of the leaderboard."""
-    import json
-
     from common.cells import read_cells
     from common.files import atomic, exclusive
     from common.image_table import read_images
     from common.params import load_section
     from common.predictions import read_predictions
-    from common.scoring import ScoreParams, score_part
+    from common.scoring import ScoreParams, entry_text, score_part
     from common.tracking import tracked_run
     from common.truth import read_truth
 
@@ -42,7 +40,7 @@ def main(
         )
         entry[name] = score_part(scored, part, masks, true, truth / "masks", settings.f1_threshold)
     with exclusive(out), atomic(out) as file:
-        file.write_text(json.dumps(entry, indent=1) + "\n")
+        file.write_text(entry_text(entry))
     with tracked_run(approach, recipe, "score", {}) as run:
         run.log({f"score/{name}": value for name, value in headline(entry).items()})
 
