@@ -4,7 +4,7 @@ import json
 import math
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -36,20 +36,24 @@ class ScoreParams(Params):
     f1_threshold: float = Field(ge=0, le=1)
 
 
+class Guess(NamedTuple):
+    """What a system says."""
+
+    cells: pd.DataFrame
+    """A prediction table."""
+    masks: Path
+    """The folder of the cell masks that it speaks of."""
+    images: pd.DataFrame | None = None
+    """The image probabilities of a system that publishes them; else an image has its cells' highest."""
+
+
 def score_part(
-    predictions: pd.DataFrame,
-    images: pd.DataFrame,
-    masks: Path,
-    truth: pd.DataFrame,
-    truth_masks: Path,
-    threshold: float,
+    guess: Guess, images: pd.DataFrame, truth: pd.DataFrame, truth_masks: Path, threshold: float
 ) -> dict[str, Any] | None:
     """Score the predictions of one part (out of fold or test).
 
     Args:
-        predictions: a prediction table.
         images: the rows of the images table that make up the part.
-        masks: folder of the cell masks that the predictions speak of.
         truth: a truth table, of any images; those of this part are used.
         truth_masks: folder of the true cell masks.
         threshold: from which probability a class counts as present, for F1.
@@ -61,21 +65,19 @@ def score_part(
     if images.empty:
         return None
     known = truth[truth["image_id"].isin(images["image_id"])]
-    scored = None if known.empty else _competition(predictions, known, masks, truth_masks)
+    scored = None if known.empty else _competition(guess, known, truth_masks)
     return {
         "images": len(images),
-        "cells": len(predictions),
+        "cells": len(guess.cells),
         "competition": scored,
-        "weak": _weak(predictions, images, threshold),
+        "weak": _weak(guess, images, threshold),
     }
 
 
-def _competition(
-    predictions: pd.DataFrame, truth: pd.DataFrame, masks: Path, truth_masks: Path
-) -> dict[str, Any]:
+def _competition(guess: Guess, truth: pd.DataFrame, truth_masks: Path) -> dict[str, Any]:
     image_ids = sorted(truth["image_id"].unique())
     result = {
-        mode: evaluate_maps(truth_maps(image_ids, masks, truth_masks), predictions, truth, mode)
+        mode: evaluate_maps(truth_maps(image_ids, guess.masks, truth_masks), guess.cells, truth, mode)
         for mode in MODES
     }
     board = result["mask_all"]
@@ -99,25 +101,27 @@ def _curve(hits: np.ndarray, n_truth: int) -> list[float | None] | None:
 MODES = ("mask_all", "mask_gt")
 
 
-def _weak(predictions: pd.DataFrame, images: pd.DataFrame, threshold: float) -> dict[str, Any] | None:
+def _weak(guess: Guess, images: pd.DataFrame, threshold: float) -> dict[str, Any] | None:
     """The proxies that need no cell truth, on the images that have labels and cells."""
-    labels = copy_image_labels(images, predictions)
+    labels = copy_image_labels(images, guess.cells)
     if labels.empty:
         return None
     aligned = labels[["image_id", "cell_id"]].merge(
-        predictions, on=["image_id", "cell_id"], validate="one_to_one"
+        guess.cells, on=["image_id", "cell_id"], validate="one_to_one"
     )
     probabilities = aligned[list(PROBABILITIES)].to_numpy()
     targets = labels[list(PROBABILITIES)].to_numpy()
     image_index, names = pd.factorize(labels["image_id"])
-    pooled = pool_images(probabilities, image_index)
+    by_image = pool_images(probabilities, image_index)
+    if guess.images is not None:
+        by_image = guess.images.set_index("image_id").loc[names, list(PROBABILITIES)].to_numpy()
     image_targets = targets[[int(np.argmax(image_index == number)) for number in range(len(names))]]
     cell_ap, per_class = cell_average_precision(probabilities, targets)
     return {
         "cell_ap": rounded(cell_ap),
-        "image_ap": rounded(image_average_precision(pooled, image_targets)[0]),
-        "macro_f1": rounded(macro_f1(pooled, image_targets, threshold)),
-        "micro_f1": rounded(micro_f1(pooled, image_targets, threshold)),
+        "image_ap": rounded(image_average_precision(by_image, image_targets)[0]),
+        "macro_f1": rounded(macro_f1(by_image, image_targets, threshold)),
+        "micro_f1": rounded(micro_f1(by_image, image_targets, threshold)),
         "cell_AP": by_class(per_class),
     }
 

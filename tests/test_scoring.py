@@ -12,7 +12,7 @@ from sklearn.metrics import average_precision_score, f1_score
 from common.cells import cell_mask_path
 from common.classes import CLASSES, PROBABILITIES
 from common.images import write_png
-from common.scoring import CURVE_POINTS, by_class, entry_text, rounded, score_part
+from common.scoring import CURVE_POINTS, Guess, by_class, entry_text, rounded, score_part
 
 CELLS_OF = {"a": 4, "b": 3, "c": 5}
 
@@ -49,10 +49,28 @@ def images_of(truth: pd.DataFrame, labelled: bool = True) -> pd.DataFrame:
 def score(
     tmp_path: Path, predictions: pd.DataFrame, images: pd.DataFrame, truth: pd.DataFrame
 ) -> dict[str, Any]:
-    result = score_part(predictions, images, tmp_path / "masks", truth, tmp_path / "truth", 0.5)
+    result = score_part(Guess(predictions, tmp_path / "masks"), images, truth, tmp_path / "truth", 0.5)
     assert result is not None
     json.dumps(result, allow_nan=False)  # an entry of the board
     return result
+
+
+def test_published_image_probabilities_stand_for_the_highest_of_the_cells(
+    tmp_path: Path, truth: pd.DataFrame
+) -> None:
+    images = images_of(truth)
+    rng = np.random.default_rng(0)
+    guess = truth.assign(**{name: rng.random(len(truth)) for name in PROBABILITIES})
+    perfect = truth.groupby("image_id")[list(PROBABILITIES)].max().astype(float).reset_index()
+    own, given = (
+        score_part(Guess(guess, tmp_path / "masks", of), images, truth, tmp_path / "truth", 0.5)
+        for of in (None, perfect[::-1])
+    )
+    assert own is not None
+    assert given is not None
+    assert given["weak"]["image_ap"] == given["weak"]["macro_f1"] == 1
+    assert own["weak"]["image_ap"] < 1
+    assert given["weak"]["cell_ap"] == own["weak"]["cell_ap"]
 
 
 def test_a_perfect_prediction_scores_one(tmp_path: Path, truth: pd.DataFrame) -> None:
@@ -116,7 +134,7 @@ def test_what_is_unknown_is_none_and_never_zero(tmp_path: Path, truth: pd.DataFr
     assert (result["competition"], result["weak"]) == (None, None)
     assert score(tmp_path, truth, images_of(truth), no_truth)["competition"] is None
     assert score(tmp_path, truth, unlabelled, truth)["weak"] is None
-    assert score_part(truth, images_of(truth)[:0], tmp_path, truth, tmp_path, 0.5) is None
+    assert score_part(Guess(truth, tmp_path), images_of(truth)[:0], truth, tmp_path, 0.5) is None
 
 
 def test_truth_of_other_images_is_left_alone(tmp_path: Path, truth: pd.DataFrame) -> None:

@@ -73,7 +73,7 @@ def number_cells(mask: np.ndarray, cells: pd.DataFrame, side: int) -> np.ndarray
     A cell that the reduction leaves no pixel keeps the one in its middle.
     """
     numbers = np.zeros(int(mask.max(initial=0)) + 1, np.int64)
-    numbers[cells["cell_id"]] = np.arange(1, len(cells) + 1)
+    numbers[cells["cell_id"].to_numpy(np.int64)] = np.arange(1, len(cells) + 1)
     small = numbers[fit(mask, side, nearest=True)]
     lost = np.flatnonzero(np.bincount(small.ravel(), minlength=len(cells) + 1)[1:] == 0)
     centres = cells[["centroid_y", "centroid_x"]].to_numpy()[lost] * (side / max(mask.shape))

@@ -24,8 +24,8 @@ def main(
     from common.files import atomic, exclusive
     from common.image_table import read_images
     from common.params import load_section
-    from common.predictions import read_predictions
-    from common.scoring import ScoreParams, entry_text, score_part
+    from common.predictions import read_image_predictions, read_predictions
+    from common.scoring import Guess, ScoreParams, entry_text, score_part
     from common.tracking import tracked_run
     from common.truth import read_truth
 
@@ -38,7 +38,11 @@ def main(
         scored = read_predictions(
             predictions / f"{name}.parquet", known[known["image_id"].isin(part["image_id"])]
         )
-        entry[name] = score_part(scored, part, masks, true, truth / "masks", settings.f1_threshold)
+        path, ids = predictions / f"{name}_images.parquet", sorted(part["image_id"])
+        of_images = read_image_predictions(path, ids) if path.exists() else None
+        entry[name] = score_part(
+            Guess(scored, masks, of_images), part, true, truth / "masks", settings.f1_threshold
+        )
     with exclusive(out), atomic(out) as file:
         file.write_text(entry_text(entry))
     with tracked_run(approach, recipe, "score", {}) as run:
