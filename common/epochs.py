@@ -7,8 +7,7 @@ of an epoch that it resumes behind the last batch.
 import math
 import sys
 import time
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,50 +25,12 @@ from common.progress import track
 from common.resuming import Checkpoint, StopSignals
 from common.sampling import EpochBatches, order_of
 from common.schedules import build_schedule
+from common.step import Labelled, Step
 from common.tracking import Run
 from common.training_params import TrainingStep
 
 NAMED = 20
 """So many items of a batch are named."""
-
-
-class Labelled(Protocol):
-    """A training set, indexed by ``(epoch, index)``: (pixels (C, H, W), targets (classes,), row)."""
-
-    targets: np.ndarray
-    """(N, classes), for samplers."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, key: Any) -> tuple[Tensor, Tensor, int]: ...
-
-    def name(self, row: int) -> str:
-        """What a reader knows a row by: its image's id, and its cell's."""
-
-
-class Step:
-    """A network, the loss it learns by, and its place in a chain."""
-
-    def __init__(
-        self,
-        network: nn.Module,
-        loss: Callable[[Tensor, Tensor], Tensor],
-        name: str = "train",
-        first_epoch: int = 0,
-    ) -> None:
-        self.network, self.loss = network, loss
-        self.name, self.first_epoch = name, first_epoch
-
-    def training_loss(
-        self, forward: Callable[[Tensor], Tensor], pixels: Tensor, targets: Tensor, share: float
-    ) -> Tensor:
-        """What is made small; a subclass may ask for more than the logits.
-
-        Args:
-            forward: the network, on as many devices as there are.
-            share: of the step that is behind us, from 0.
-        """
-        return self.loss(forward(pixels), targets)
 
 
 class Training:

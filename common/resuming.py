@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 from types import FrameType
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -80,11 +81,11 @@ class Checkpoint:
             with ZipFile(self.path) as parts:
                 if torn := parts.testzip():
                     raise BadZipFile(torn)
-        except BadZipFile as error:
+            state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
+        except (BadZipFile, UnpicklingError) as error:
             raise DataError(
                 f"{self.path}: is damaged ({error}); delete it, and the training begins anew"
             ) from None
-        state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
         return state
 
 

@@ -9,9 +9,10 @@ from torch.utils.data import Dataset
 from common.averaging import State
 from common.devices import build_fabric
 from common.engine import quiet_lightning
-from common.epochs import Labelled, Step, Training
+from common.epochs import Training
 from common.keeping import Keeper
 from common.resuming import Checkpoint, StopSignals
+from common.step import Labelled, Step
 from common.tracking import Run
 from common.training_params import Chain, TrainingStep
 

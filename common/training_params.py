@@ -64,5 +64,6 @@ class TrainingStep(Params):
     sampler: SamplerParams = SamplerParams(shuffle=Shuffle())
 
 
-Chain = Annotated[dict[str, TrainingStep], Field(min_length=1)]
+Name = Annotated[str, Field(pattern=r"^\w+$")]
+Chain = Annotated[dict[Name, TrainingStep], Field(min_length=1)]
 """The section ``steps`` of a recipe: named, in order; each goes on from the weights that the one before kept."""

@@ -22,7 +22,8 @@ from common import resuming
 from common.errors import DataError, MachineError
 from common.forward import predict
 from common.params import build
-from common.training import History, Step, fit, fit_chain
+from common.step import Step
+from common.training import History, fit, fit_chain
 from common.training_params import TrainingStep
 from common.training_run import NoRun
 
