@@ -1,7 +1,7 @@
 """The loop of a training, on Lightning Fabric: devices and precision are its job, the way back after a break is ours.
 
-Lightning's ``Trainer`` divides the gradient of an epoch's short last step by too many batches, and skips the validation
-of an epoch that it resumes behind the last batch.
+Lightning's ``Trainer`` divides the gradient of an epoch's short last step by too many batches, and never validates an
+epoch that it resumes behind the last batch (2.6.6, both tried).
 """
 
 import math
@@ -68,6 +68,10 @@ class Training:
         return self.batches.epoch - self.step.first_epoch
 
     @property
+    def _place(self) -> str:
+        return f"epoch {self.batches.epoch}, batch {self.batches.done}"
+
+    @property
     def finished(self) -> bool:
         """Whether there is no epoch left, or no patience."""
         return self.epoch >= self.params.epochs or self.keeper.stops
@@ -80,8 +84,7 @@ class Training:
             for row in self.keeper.history:
                 run.log(row)
             if not self.finished:
-                where = f"epoch {self.batches.epoch}, batch {self.batches.done}"
-                self._say(f"{self.step.name}: goes on from {where}")
+                self._say(f"{self.step.name}: goes on from {self._place}")
         while not self.finished:
             speed = self._train_epoch()
             judged = self.average.applied_to(self.step.network)
@@ -127,10 +130,11 @@ class Training:
         share = (self.epoch + number / len(self.batches)) / self.params.epochs
         with self.fabric.no_backward_sync(self.forward, enabled=not full):
             loss = self.step.training_loss(self.forward, *self._placed(pixels, targets), share)
-            self._refuse_unless_finite("loss", loss, rows)
+            value = loss.item()
+            self._refuse_unless_finite("loss", value, rows)
             weight = len(rows) * self.fabric.world_size / self.batches.items(window)
             self.fabric.backward(loss * weight)
-        self.loss_sum, self.items = self.loss_sum + loss.item() * len(rows), self.items + len(rows)
+        self.loss_sum, self.items = self.loss_sum + value * len(rows), self.items + len(rows)
         self.pending += rows
         if full:
             self._optimise()
@@ -141,16 +145,13 @@ class Training:
         self.batches.done += 1
 
     def _optimise(self) -> None:
+        longest = self.params.clip_norm or math.inf
         norm = self.fabric.clip_gradients(
-            self.forward,
-            self.optimizer,
-            max_norm=self.params.clip_norm or math.inf,
-            error_if_nonfinite=False,
+            self.forward, self.optimizer, max_norm=longest, error_if_nonfinite=False
         )
-        if (
-            self.params.precision != "16-mixed"
-        ):  # there infinite ones tell the scaler to go down, and are left out
-            self._refuse_unless_finite("gradient", norm, self.pending)  # type: ignore[arg-type]
+        # In 16-mixed an infinite gradient is left out, and tells the scale to go down.
+        if self.params.precision != "16-mixed":
+            self._refuse_unless_finite("gradient", float(norm), self.pending)  # type: ignore[arg-type]
         self.lr = self.optimizer.param_groups[0]["lr"]
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -181,19 +182,16 @@ class Training:
         return {"val/loss": mean_loss} | validation_metrics(all_probabilities, all_labels)
 
     def _placed(self, pixels: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        device = self.fabric.device
-        moved = pixels.to(device, non_blocking=True, memory_format=self.layout)
-        return moved, targets.to(device, non_blocking=True)
+        there: dict[str, Any] = {"device": self.fabric.device, "non_blocking": True}
+        return pixels.to(memory_format=self.layout, **there), targets.to(**there)
 
-    def _refuse_unless_finite(self, what: str, value: Tensor, rows: list[int]) -> None:
-        if torch.isfinite(value):
+    def _refuse_unless_finite(self, what: str, value: float, rows: list[int]) -> None:
+        if math.isfinite(value):
             return
         names = ", ".join(self.train.name(row) for row in rows[:NAMED])
         more = f" and {len(rows) - NAMED} more" if len(rows) > NAMED else ""
-        raise DataError(
-            f"the {what} is {value.item()} in epoch {self.batches.epoch}, batch {self.batches.done}, of {names}{more}; "
-            "look at these, or lower optimizer.lr"
-        )
+        advice = "look at these, or lower optimizer.lr"
+        raise DataError(f"the {what} is {value} in {self._place}, of {names}{more}; {advice}")
 
     def _pause(self) -> None:
         """Write a checkpoint where it is time, and leave where we were told to."""
