@@ -39,7 +39,7 @@ def build_classifier(params: BackboneParams, channels: int, classes: int) -> nn.
         ParamsError: timm has no such model.
         MissingWeightsError: pretrained weights were asked for and cannot be had.
     """
-    return _build(params, {"in_chans": channels, "num_classes": classes, "drop_rate": params.dropout})
+    return _create(params, {"in_chans": channels, "num_classes": classes, "drop_rate": params.dropout})
 
 
 def build_features(params: BackboneParams, channels: int) -> tuple[nn.Module, int]:
@@ -49,7 +49,7 @@ def build_features(params: BackboneParams, channels: int) -> tuple[nn.Module, in
         ParamsError: timm has no such model, or it has no map of features (transformers).
         MissingWeightsError: pretrained weights were asked for and cannot be had.
     """
-    network = _build(params, {"in_chans": channels, "num_classes": 0, "global_pool": ""})
+    network = _create(params, {"in_chans": channels, "num_classes": 0, "global_pool": ""})
     if not hasattr(network, "num_features") or hasattr(network, "cls_token"):
         raise ParamsError(
             f"backbone.name: {params.name} has no map of features; choose a convolutional network"
@@ -70,10 +70,10 @@ def add_stem_pool(network: nn.Module) -> None:
     raise ParamsError("extra_stem_pool: this backbone has no pooling in its stem; DenseNets and ResNets have")
 
 
-def _build(params: BackboneParams, shape: dict[str, Any]) -> nn.Module:
+def _create(params: BackboneParams, shape: dict[str, Any]) -> nn.Module:
     declare_torchvision_ops()
     if params.pretrained and not params.weights:
-        _avoid_retries()
+        avoid_retries()
     import timm
 
     if not timm.is_model(params.name):
@@ -103,7 +103,7 @@ def _pretrained(params: BackboneParams, shape: dict[str, Any]) -> nn.Module:
     return network
 
 
-def _avoid_retries() -> None:
+def avoid_retries() -> None:
     """Use only the hub's cache where the hub cannot be reached, instead of 47 s of retries."""
     proxied = any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"))
     if proxied or os.environ.get("HF_HUB_OFFLINE"):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from common.backbones import BackboneParams, build_classifier
+from common.backbones import BackboneParams, build_classifier, build_features
 from common.errors import MissingWeightsError, ParamsError
 from tests.running import ROOT, run_in
 
@@ -31,6 +31,13 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_a_classifier_takes_any_channels_and_gives_a_logit_a_class(channels: int) -> None:
     network = build_classifier(SMALL, channels, 19).eval()
     assert network(torch.zeros(2, channels, 64, 64)).shape == (2, 19)
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "mobilenetv3_small_050"])
+def test_features_are_a_grid_of_the_width_that_is_said(name: str) -> None:
+    network, width = build_features(BackboneParams(name=name, pretrained=False), 4)
+    features = network.eval().forward_features(torch.zeros(1, 4, 64, 96))  # type: ignore[operator]
+    assert features.shape == (1, width, 2, 3)
 
 
 def test_timm_and_lightning_import_beside_a_cpu_torch() -> None:
