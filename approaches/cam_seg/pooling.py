@@ -7,6 +7,7 @@ import math
 from typing import Literal
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 Pooling = Literal["mean", "max", "positive_mean"]
 
@@ -28,21 +29,21 @@ class CellPixels:
 
     def gather(self, maps: np.ndarray) -> np.ndarray:
         """(C, H, W) to (C, P), cell by cell."""
-        values: np.ndarray = maps.reshape(len(maps), math.prod(maps.shape[1:]))[:, self.places]
+        values: np.ndarray = maps.reshape(len(maps), math.prod(maps.shape[1:])).take(self.places, axis=1)
         return values
 
     def sums(self, values: np.ndarray) -> np.ndarray:
         """(C, P) to (n, C) float64; of booleans, counts."""
-        return self._reduce(np.add, values)
+        return self._reduce(np.add, values, np.intp if values.dtype == bool else np.float64)
 
     def maxima(self, values: np.ndarray) -> np.ndarray:
         """(C, P) to (n, C) float64; 0 for cells without pixels."""
-        return self._reduce(np.maximum, values)
+        return self._reduce(np.maximum, values, values.dtype)
 
-    def _reduce(self, how: np.ufunc, values: np.ndarray) -> np.ndarray:
+    def _reduce(self, how: np.ufunc, values: np.ndarray, kind: DTypeLike) -> np.ndarray:
         found = np.zeros((len(self.areas), len(values)))
         if len(self._starts):  # reduceat takes no empty list, and reads a neighbour's pixel for an empty cell
-            found[self._full] = how.reduceat(values, self._starts, axis=1, dtype=np.float64).T
+            found[self._full] = how.reduceat(values, self._starts, axis=1, dtype=kind).T
         return found
 
 

@@ -213,6 +213,18 @@ def test_all_cells_at_once_are_as_one_by_one(seed: int, choice: tuple[str, str, 
     np.testing.assert_allclose(found.confidence, expected, rtol=1e-6)
 
 
+def test_maps_that_are_the_truth_give_the_truth() -> None:
+    rng = np.random.default_rng(0)
+    cells = np.kron(np.arange(16).reshape(4, 4), np.ones((8, 8))).astype(np.uint16)
+    ids, shows = np.arange(1, 16), rng.random((15, 19)) < 0.2
+    shows[:, NEGATIVE] = False
+    painted = np.concatenate([np.zeros((1, 19)), shows])[cells].transpose(2, 0, 1).astype(np.float32)
+    labels = CellLabelParams(confidence="cam_rate_mean")
+    found = label_cells(painted, shows.any(0).astype(float), (cells, cells), 9 + cells, ids, labels)
+    np.testing.assert_array_equal(found.confidence[:, :NEGATIVE], shows[:, :NEGATIVE])
+    np.testing.assert_array_equal(found.confidence[:, NEGATIVE] > 0, ~shows.any(1))
+
+
 @pytest.mark.parametrize("how", ["mean", "max", "positive_mean"])
 def test_pooling_by_hand_and_for_cells_that_are_not_there(how: str) -> None:
     maps = np.array([[[0.0, 0.4, 0.8, 0.3]]])

@@ -1,13 +1,16 @@
 """The classifier's logits are means of its maps, weights of further channels, and where features come from."""
 
+from pathlib import Path
+
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from approaches.cam_seg.network import build_classifier, build_segmenter, pooled_features, widen_stem
 from approaches.cam_seg.recipe import SegmenterParams
-from common.backbones import BackboneParams
-from common.errors import ParamsError
+from common.backbones import BackboneParams, build_features
+from common.errors import MissingWeightsError, ParamsError
 
 SMALL = BackboneParams(name="test_resnet", pretrained=False)
 
@@ -47,6 +50,32 @@ def test_further_channels_start_as_the_last_and_the_others_keep_their_weights() 
     assert torch.equal(first.weight, torch.cat([weight, weight[:, 2:]], 1))
     dark = torch.cat([picture, torch.zeros(1, 1, 8, 8)], 1)
     torch.testing.assert_close(stem(dark), before)
+
+
+def test_pretrained_weights_of_three_channels_serve_four(tmp_path: Path) -> None:
+    source, _ = build_features(SMALL, 3)
+    save_file(source.state_dict(), tmp_path / "weights.safetensors")
+    local = {"pretrained": True, "weights": str(tmp_path / "weights.safetensors")}
+    network = build_classifier(SMALL.model_copy(update=local), 4)
+    published, found = source.state_dict(), network.backbone.state_dict()
+    stem = next(name for name, value in published.items() if value.shape[1:2] == (3,))
+    assert torch.equal(found.pop(stem), torch.cat([published[stem], published.pop(stem)[:, 2:]], 1))
+    assert all(torch.equal(found[name], value) for name, value in published.items())
+
+
+def test_a_pretrained_encoder_that_cannot_be_had_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(
+        MissingWeightsError, match=r"encoder resnet18 cannot be loaded.*segmenter\.pretrained"
+    ):
+        build_segmenter(SegmenterParams(encoder="resnet18", pretrained=True), 4)
 
 
 def test_a_backbone_without_a_grid_is_refused() -> None:
