@@ -35,6 +35,20 @@ def test_all_tiles_become_single_cells_in_their_middle() -> None:
     np.testing.assert_array_equal(mixed[:, 20:, 30:], image[:, 20:, 30:])
 
 
+def test_pixels_of_neighbours_in_the_box_of_a_cell_are_black() -> None:
+    mask = np.array([[1, 1, 1, 1], [1, 2, 2, 1], [1, 1, 1, 1], [0, 0, 0, 0]], np.uint16)
+    image = np.full((4, 4, 4), 9, np.uint8)
+    seen = set()
+    for seed in range(10):
+        mixed, places = mix_single_cells(
+            image, mask, np.random.default_rng(seed), FairParams(share=1.0, splits=1)
+        )
+        seen.add(int(places.max()))
+        np.testing.assert_array_equal(mixed, np.where(places, 9, 0) * np.ones((4, 1, 1), int))
+        assert np.count_nonzero(places) == (mask == places.max()).sum()
+    assert seen == {1, 2}
+
+
 def test_a_cell_larger_than_its_tile_shrinks_to_fit() -> None:
     mask = np.ones((40, 80), np.uint16)
     image = np.full((4, 40, 80), 7, np.uint8)
