@@ -43,7 +43,9 @@ def build_classifier(params: BackboneParams, channels: int, classes: int) -> nn.
 
 
 def build_features(params: BackboneParams, channels: int) -> tuple[nn.Module, int]:
-    """A timm network without its head, and its number of features F: (B, channels, H, W) -> (B, F, h, w).
+    """A timm network without its head, and its number of features F.
+
+    Its ``forward_features`` takes (B, channels, H, W) to (B, F, h, w); dropout is left to what comes after.
 
     Raises:
         ParamsError: timm has no such model, or it has no map of features (transformers).

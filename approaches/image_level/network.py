@@ -12,7 +12,7 @@ class Classifier(nn.Module):
     """B pictures of C channels and (S, S) pixels; F features on (h, w) places.
 
     Args:
-        body: (B, C, S, S) -> (B, F, h, w).
+        body: its ``forward_features`` takes (B, C, S, S) to (B, F, h, w).
         normalize: mean and standard deviation of each channel.
     """
 
@@ -42,7 +42,7 @@ class Classifier(nn.Module):
     def features(self, pixels: Tensor) -> Tensor:
         """(B, C, S, S) -> (B, F, h, w)."""
         scaled = pixels if pixels.is_floating_point() else pixels.float() / 255
-        found: Tensor = self.body((scaled - self.mean) / self.std)
+        found: Tensor = self.body.forward_features((scaled - self.mean) / self.std)  # type: ignore[operator]
         return found
 
     def pool(self, features: Tensor) -> Tensor:

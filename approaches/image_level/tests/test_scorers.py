@@ -19,7 +19,7 @@ VIEWS = ("identity", "hflip", "vflip", "rot90", "scale=0.8", "scale=1.2")
 class Body(nn.Module):
     """The pixels themselves, at a quarter of their resolution, are the features."""
 
-    def forward(self, pixels: Tensor) -> Tensor:
+    def forward_features(self, pixels: Tensor) -> Tensor:
         found: Tensor = nn.functional.avg_pool2d(pixels, 4)
         return found
 
