@@ -37,17 +37,8 @@ class CamClassifier(nn.Module):
         return self.logits_of(self.features(pixels))
 
     def features(self, pixels: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, F, h, w).
-
-        Raises:
-            ParamsError: the backbone has no such features.
-        """
+        """(B, C, H, W) to (B, F, h, w)."""
         features: Tensor = self.backbone.forward_features(pixels)  # type: ignore[operator]
-        if features.ndim != 4 or features.shape[1] != self.width:
-            raise ParamsError(
-                f"backbone.name: its features are {tuple(features.shape)}, expected (B, {self.width}, h, w); "
-                "choose a convolutional network"
-            )
         return features
 
     def maps_of(self, features: Tensor) -> Tensor:

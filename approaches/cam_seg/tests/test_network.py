@@ -79,9 +79,8 @@ def test_a_pretrained_encoder_that_cannot_be_had_is_said(
 
 
 def test_a_backbone_without_a_grid_is_refused() -> None:
-    network = build_classifier(BackboneParams(name="test_vit", pretrained=False), 4)
     with pytest.raises(ParamsError, match="choose a convolutional network"):
-        network(torch.zeros(1, 4, 160, 160))
+        build_classifier(BackboneParams(name="test_vit", pretrained=False), 4)
 
 
 def test_the_segmenter_gives_a_plane_a_class_and_one_of_background() -> None:
