@@ -3,6 +3,7 @@
 import pandas as pd
 
 from common.errors import ParamsError
+from common.labels.lookalikes import Denoise
 from common.labels.manual import Samples, Scores
 from common.labels.sources import (
     AutoNegative,
@@ -24,6 +25,7 @@ KINDS: dict[str, type[Source]] = {
     "auto_negative": AutoNegative,
     "auto_positive": AutoPositive,
     "pseudo": Pseudo,
+    "denoise": Denoise,
     "draw": Draw,
     "exclusive": Exclusive,
 }
@@ -63,8 +65,10 @@ def build_labels(sources: list[Source], cells: pd.DataFrame, known: Known) -> Ce
         DataError: see the sources.
     """
     labels = CellLabels(cells)
-    for source in sources:
+    for number, source in enumerate(sources):
         source.apply(labels, known)
+        if number == 0:
+            labels.first = labels.values.copy()
     return labels
 
 

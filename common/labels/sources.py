@@ -39,7 +39,7 @@ class Known:
     cells: pd.DataFrame
     """All cells: not only those that get labels."""
     folders: dict[str, Path | None]
-    """``masks`` and ``predictions``, where the labels stage got them."""
+    """``masks``, ``predictions`` and ``embeddings``, where the labels stage got them."""
 
     def folder(self, name: str) -> Path:
         """A folder that a source needs.
@@ -47,7 +47,7 @@ class Known:
         Raises:
             ParamsError: the stage was run without it, so that DVC would not see it change.
         """
-        if not (path := self.folders[name]):
+        if not (path := self.folders.get(name)):
             raise ParamsError(f"these labels need --{name}: add it to the stage's cmd and its folder to deps")
         return path
 

@@ -19,12 +19,14 @@ UNKNOWN = "unknown"
 class CellLabels:
     """Soft labels of ``cells`` (image_id, cell_id), all unknown at first.
 
-    ``values`` is (N, 19) float32 in [0, 1] or NaN; ``missed`` lists what sources could not attach to a cell.
+    ``values`` is (N, 19) float32 in [0, 1] or NaN, ``first`` what the first source made of it; ``missed`` lists what
+    sources could not attach to a cell.
     """
 
     def __init__(self, cells: pd.DataFrame) -> None:
         self.cells = cells[KEYS].reset_index(drop=True)
         self.values = np.full((len(cells), len(CLASSES)), np.nan, np.float32)
+        self.first = self.values
         self.missed: list[pd.DataFrame] = []
         self._names = [UNKNOWN]
         self._origin = np.zeros(self.values.shape, np.int16)
@@ -40,6 +42,10 @@ class CellLabels:
         """(N,) bool: the cells whose value of a class was last set by one of ``names``."""
         numbers = [number for number, known in enumerate(self._names) if known in names]
         return np.isin(self._origin[:, class_id], numbers)
+
+    def source_of(self, row: int, class_id: int) -> str:
+        """The source that set a value last."""
+        return self._names[self._origin[row, class_id]]
 
     def counts(self) -> pd.DataFrame:
         """How many values each source set last, and how many of them are at least .5: a row a source, in order."""
