@@ -32,7 +32,8 @@ def same_sets(found: np.ndarray, expected: np.ndarray) -> bool:
 
 
 def test_neighbours_agree_with_a_ball_tree(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("common.labels.graph.BLOCK_VALUES", 10_000)  # several blocks
+    monkeypatch.setattr("common.labels.graph.BLOCK_VALUES", 10_000)
+    monkeypatch.setattr("common.labels.graph.BLOCK_ROWS", 7)  # several blocks, the last one shorter
     embeddings, _ = blobs(300)
     expected = BallTree(embeddings).query(embeddings, 8, return_distance=False)
     assert same_sets(nearest(embeddings, SMALL), expected)

@@ -38,7 +38,7 @@ def write_changed_cells(path: Path, store: CropStore, labels: CellLabels, seed: 
         for word, changed in zip(WORDS, both, strict=True):
             chosen = rng.permutation(np.flatnonzero(changed))[:COLUMNS]
             if len(chosen):
-                rows.append((class_id, f"{name}: {changed.sum()} cells {word}", np.sort(chosen)))
+                rows.append((class_id, f"{name}: {word} {changed.sum()}", np.sort(chosen)))
     height = max(TITLE_PX, ROW_PX * len(rows))
     page = Image.new("RGB", (GAP_PX + COLUMNS * (TILE_PX + GAP_PX), height), PAPER)
     pen = ImageDraw.Draw(page)

@@ -14,11 +14,11 @@ from common.errors import DataError
 from common.params import Params
 from common.progress import track
 
-BLOCK_VALUES = 25_000_000
-"""Distances at a time: 100 MB, and twice that for their order."""
+BLOCK_VALUES, BLOCK_ROWS = 4_000_000, 256
+"""So many distances at a time stay in the processor's cache, but fewer rows would make the products slow."""
 SAMPLE = 40
 """Cells a list that place its centre."""
-LANCZOS_TOLERANCE = 1e-9
+LANCZOS_TOLERANCE = 1e-7
 
 
 class GraphParams(Params):
@@ -118,7 +118,7 @@ def _distances(rows: np.ndarray, base: np.ndarray) -> np.ndarray:
 
 
 def _blocks(rows: int, columns: int) -> list[slice]:
-    step = max(1, BLOCK_VALUES // columns)
+    step = max(BLOCK_ROWS, BLOCK_VALUES // columns)
     return [slice(start, start + step) for start in range(0, rows, step)]
 
 
