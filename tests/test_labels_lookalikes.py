@@ -1,16 +1,20 @@
 """Labels from look-alike cells as a source of a recipe, and the picture of what changed."""
 
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from common.cells import KEYS
 from common.classes import PROBABILITIES
+from common.crops import CropStore
 from common.errors import DataError
+from common.gallery import TILE_PX
 from common.labels.build import build_labels, read_sources
-from common.labels.gallery import changed_rows, tile_of
+from common.labels.gallery import ROW_PX, TITLE_PX, changed_rows, tile_of, write_changed_cells
 from common.labels.published import write_embeddings
 from common.labels.sources import Known
 from common.labels.table import CellLabels
@@ -112,3 +116,29 @@ def test_a_tile_shows_the_whole_crop_with_its_cell_outlined() -> None:
     assert not tile[:49].any()  # the crop is half as high as wide
     assert tile[100, 100].tolist() == [0, 255, 0]
     assert tile[70:130, 60:65].min(axis=2).max() > 150  # white line at the left of the cell
+
+
+class Store:
+    """As much of a crop store as the picture needs: green squares."""
+
+    index = pd.DataFrame({"image_id": "a", "cell_id": [1, 2, 3]})
+
+    def read(self, row: int) -> tuple[np.ndarray, np.ndarray]:
+        crop = np.zeros((5, 40, 40), np.uint8)
+        crop[1], crop[4] = 200, 1
+        return crop, np.array([0, 0, 40, 40])
+
+
+def test_the_picture_has_a_row_for_cells_added_and_one_for_cells_removed(tmp_path: Path) -> None:
+    labels = CellLabels(pd.DataFrame({"image_id": "a", "cell_id": [1, 2, 3, 4]}))
+    labels.put("image", 7, np.arange(4), np.array([0, 1, 1, 1]))
+    labels.first = labels.values.copy()
+    write_changed_cells(tmp_path / "none.png", cast(CropStore, Store()), labels)
+    assert Image.open(tmp_path / "none.png").height == TITLE_PX
+    labels.put("scores", 7, np.arange(4), np.array([1, 0, 0.5, 0]))
+    write_changed_cells(tmp_path / "changed.png", cast(CropStore, Store()), labels)
+    picture = np.asarray(Image.open(tmp_path / "changed.png"))
+    assert picture.shape[0] == 2 * ROW_PX
+    green = (picture[TITLE_PX + TILE_PX // 2 :: ROW_PX] == [0, 255, 0]).all(axis=2).sum(axis=1)
+    assert list(green > TILE_PX / 2) == [True, True]  # one cell added; of two removed, one has no crop
+    assert green[1] < 1.2 * TILE_PX
