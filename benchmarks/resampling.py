@@ -27,7 +27,7 @@ def made(images: int) -> list[Matches]:
         labels = rng.random((CELLS, classes)) < 1.3 / classes
         cell, class_id = np.nonzero(labels)
         overlap = (cells[:, None] == cell).astype(np.float32)
-        truth = Truth(class_id, np.zeros(len(cell), bool), overlap, labels.any(axis=0))
+        truth = Truth(class_id, np.zeros(len(cell), bool), overlap, np.ones(classes, bool))
         scores = (0.3 * labels + 0.7 * rng.random(labels.shape)).ravel()
         matches.append(
             match_image(Detections(np.tile(np.arange(classes), CELLS), scores, cells.repeat(classes)), truth)

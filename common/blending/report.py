@@ -8,19 +8,44 @@ import numpy as np
 from common.classes import CLASSES
 from common.metrics.ranking import average_precision
 from common.metrics.resampling import draw_images, pivotal, resampled_precision
+from common.progress import track
 
 REPLICATES = 200
 DIGITS = 4
 
 
 @dataclass(frozen=True)
-class Judged:
-    """Average precision of one class against the labels: of each member, of the blend, and in resamples."""
+class Answers:
+    """The labels of one class and what to judge by them.
 
-    members: np.ndarray
-    blend: float
-    resampled_members: np.ndarray
-    resampled_blend: np.ndarray
+    Attributes:
+        known: (N,) bool, cells with a label.
+        positive, image: of the known cells.
+        draws: (images, replicates), see ``draw_images``.
+    """
+
+    known: np.ndarray
+    positive: np.ndarray
+    image: np.ndarray
+    draws: np.ndarray
+
+    @classmethod
+    def of(cls, targets: np.ndarray, image: np.ndarray, draws: np.ndarray) -> "Answers":
+        """From (N,) targets in [0, 1] or NaN; half or more is positive."""
+        known = ~np.isnan(targets)
+        return cls(known, targets[known] >= 0.5, image[known], draws)
+
+    def score(self, values: np.ndarray) -> float:
+        """Average precision of (N,) values."""
+        return average_precision(values[self.known], self.positive)
+
+    def resampled(self, values: np.ndarray) -> np.ndarray:
+        """The same in every resample."""
+        order = np.argsort(-values[self.known], kind="stable")
+        n_truth = np.bincount(self.image[self.positive], minlength=len(self.draws))
+        return resampled_precision(
+            self.positive[order], self.image[order], n_truth, self.draws, envelope=False
+        )
 
 
 def report(
@@ -42,50 +67,34 @@ def report(
         ``gain`` over the best and its 95 % bootstrap interval by image; None for a class that nothing shows.
     """
     draws = draw_images(int(image.max(initial=-1)) + 1, seed=0, replicates=REPLICATES)
-    judged = {
-        name: _judge(stack[:, :, k], blended[:, k], targets[:, k], image, draws)
-        for k, name in enumerate(CLASSES)
-    }
-    known = [one for one in judged.values() if one]
-    mean = Judged(*(np.nanmean([getattr(j, f) for j in known], axis=0) for f in FIELDS)) if known else None
+    everyone = {k: Answers.of(targets[:, k], image, draws) for k in range(len(CLASSES))}
+    answers = {k: one for k, one in everyone.items() if one.positive.any()}
+    found: dict[str, Any] = {"mean": None, "classes": dict.fromkeys(CLASSES)}
+    if not answers:
+        return found
+    scores = {k: np.array([one.score(v[:, k]) for v in (*stack, blended)]) for k, one in answers.items()}
+    overall = np.mean(list(scores.values()), axis=0)
+    leader, resampled = int(np.argmax(overall[:-1])), []
+    for k, one in track(answers.items(), len(answers), "blend, gains"):
+        best = int(np.argmax(scores[k][:-1]))
+        drawn = {member: one.resampled(stack[member, :, k]) for member in {best, leader}}
+        blend = one.resampled(blended[:, k])
+        found["classes"][CLASSES[k]] = _compared(names, scores[k], blend - drawn[best])
+        resampled.append(blend - drawn[leader])
+    found["mean"] = _compared(names, overall, np.nanmean(resampled, axis=0))
+    return found
+
+
+def _compared(names: list[str], scores: np.ndarray, gains: np.ndarray) -> dict[str, Any]:
+    """The entry of a class, from the scores of the members and (last) the blend, and the gain in resamples."""
+    best = int(np.argmax(scores[:-1]))
+    gain = float(scores[-1] - scores[best])
     return {
-        "mean": _compared(names, mean),
-        "classes": {name: _compared(names, one) for name, one in judged.items()},
-    }
-
-
-FIELDS = ("members", "blend", "resampled_members", "resampled_blend")
-
-
-def _judge(
-    stack: np.ndarray, blended: np.ndarray, targets: np.ndarray, image: np.ndarray, draws: np.ndarray
-) -> Judged | None:
-    known = ~np.isnan(targets)
-    positive = targets[known] >= 0.5
-    if not positive.any():
-        return None
-    image = image[known]
-    n_truth = np.bincount(image[positive], minlength=len(draws))
-    values, resampled = [], []
-    for scores in (*stack[:, known], blended[known]):
-        order = np.argsort(-scores, kind="stable")
-        values.append(average_precision(scores, positive))
-        resampled.append(resampled_precision(positive[order], image[order], n_truth, draws, envelope=False))
-    return Judged(np.array(values[:-1]), values[-1], np.array(resampled[:-1]), resampled[-1])
-
-
-def _compared(names: list[str], judged: Judged | None) -> dict[str, Any] | None:
-    if judged is None:
-        return None
-    best = int(np.argmax(judged.members))
-    gain = float(judged.blend - judged.members[best])
-    low, high = pivotal(judged.resampled_blend - judged.resampled_members[best], gain)
-    return {
-        "members": {name: round(float(v), DIGITS) for name, v in zip(names, judged.members, strict=True)},
+        "members": {name: round(float(v), DIGITS) for name, v in zip(names, scores, strict=False)},
         "best": names[best],
-        "blend": round(float(judged.blend), DIGITS),
+        "blend": round(float(scores[-1]), DIGITS),
         "gain": round(gain, DIGITS),
-        "interval": [round(low, DIGITS), round(high, DIGITS)],
+        "interval": [round(value, DIGITS) for value in pivotal(gains, gain)],
     }
 
 

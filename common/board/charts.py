@@ -93,7 +93,7 @@ def _axes(across: str, upright: str) -> str:
 def scatter(found: Agreement, colors: dict[str, str]) -> str:
     """Test mAP (upright) against a proxy, each on its own range."""
     spots = []
-    scale = [_scale([point[axis] for point in found.points]) for axis in (1, 2)]
+    scale = [_scale([x for _, x, _ in found.points]), _scale([y for _, _, y in found.points])]
     for name, x, y in found.points:
         across, up = ((value - low) / width for value, (low, width) in zip((x, y), scale, strict=True))
         spots.append(

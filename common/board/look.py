@@ -23,6 +23,7 @@ tbody th, .name { text-align: left; font-weight: 600; position: sticky; left: 0;
 .control { font-style: italic }
 .control th { font-weight: 400 }
 .bar { display: block }
+.board wbr { display: none }
 p { max-width: 48rem }
 .key { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; padding: 0; list-style: none }
 .key svg { width: 26px; height: 10px; margin-right: .4rem }
@@ -34,6 +35,7 @@ figcaption { font-size: 13px; text-align: center; line-height: 1.25 }
   body { margin-top: 1rem }
   th, td { padding: .3rem .5rem }
   tbody th { white-space: normal; overflow-wrap: anywhere; min-width: 7rem }
+  .board wbr { display: inline }
   .grid { grid-template-columns: 1fr 1fr }
 }
 """

@@ -62,7 +62,7 @@ def _board(rows: list[Row]) -> str:
         + "".join(map(_head, columns[1:]))
     )
     body = [_board_row(place, row, columns, interval_bar(row, most, marks)) for place, row in numbered(rows)]
-    return _table("Systems", head, body, ' class="sortable"')
+    return _table("Systems", head, body, ' class="sortable board"')
 
 
 def _board_row(place: str, row: Row, columns: list[Column], bar: str) -> str:
