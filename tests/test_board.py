@@ -218,8 +218,7 @@ def test_tau_is_that_of_the_orders_and_controls_stay_out() -> None:
     oof = next(one for one in found if one.proxy == "mAP oof")
     assert oof.tau == pytest.approx((4 - 2) / 6)  # c is below a and b, the other four pairs agree
     assert len(oof.points) == 4
-    assert oof.interval is not None
-    assert oof.interval[0] <= (4 - 2) / 6 <= oof.interval[1]
+    assert oof.interval == pytest.approx((1 / 3, 1 / 3))  # the draws never change this order
     cell_ap = next(one for one in found if one.proxy == "cell AP")
     assert (cell_ap.points, cell_ap.tau, cell_ap.interval) == ([], None, None)
     assert agreements(rank(entries[:2]))[0].tau is None
