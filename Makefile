@@ -45,9 +45,9 @@ constraints: $(VENV)/.installed ## pin everything anew
 
 retire: ## remove an approach and all it published: make retire NAME=cell_crop
 	[[ "$(NAME)" =~ ^[a-z0-9_]+$$ ]] && test -f approaches/$(NAME)/dvc.yaml
-	rm -rf approaches/$(NAME) data/{labels,models,predictions}/$(NAME) leaderboard/entries/$(NAME).*.json
+	rm -rf approaches/$(NAME) data/{labels,models,predictions,embeddings}/$(NAME) leaderboard/entries/$(NAME).*.json
 	@echo "now: dvc repro"
 
 clean: ## remove what the pipeline wrote (DVC's cache stays)
-	rm -rf data/images data/truth data/masks data/cells.parquet data/folds.parquet data/crops data/labels data/models \
-		data/predictions data/controls data/blend data/submission.csv
+	rm -rf data/images data/truth data/masks data/cells.parquet data/folds.parquet data/crops data/fields data/labels data/models \
+		data/predictions data/embeddings data/controls data/blend data/submission.csv

@@ -2,7 +2,7 @@
 
 python -m approaches.image_level.predict --models data/models/image_level/image_multilabel --images data/images
 --fields data/fields --masks data/masks --cells data/cells.parquet --folds data/folds.parquet
---out data/predictions/image_level/image_multilabel
+--out data/predictions/image_level/image_multilabel --embeddings data/embeddings/image_level/image_multilabel
 """
 
 from pathlib import Path
@@ -14,13 +14,28 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def main(models: Path, images: Path, fields: Path, masks: Path, cells: Path, folds: Path, out: Path) -> None:
-    """Predict everything: --out gets {oof,test}.parquet, {oof,test}_images.parquet, maybe oof_embeddings.parquet."""
+def main(
+    models: Path,
+    images: Path,
+    fields: Path,
+    masks: Path,
+    cells: Path,
+    folds: Path,
+    out: Path,
+    embeddings: Path,
+) -> None:
+    """Predict everything: --out gets {oof,test}.parquet and {oof,test}_images.parquet.
+
+    --embeddings gets those of the training cells, out of fold, where the recipe publishes them; else it stays empty.
+    """
+    import numpy as np
+
     from approaches.image_level.predicting import Inputs, predict_out_of_fold, predict_unseen
-    from common.cells import read_cells
+    from common.cells import KEYS, read_cells
     from common.fields import FieldStore
     from common.files import atomic, exclusive
     from common.image_table import read_images
+    from common.labels.published import write_embeddings
     from common.predictions import (
         with_skipped,
         with_skipped_images,
@@ -43,8 +58,13 @@ def main(models: Path, images: Path, fields: Path, masks: Path, cells: Path, fol
             write_predictions(with_skipped(found.cells, wanted, skipped), part / f"{name}.parquet", wanted)
             images_found = with_skipped_images(found.images, parts[split] & skipped)
             write_image_predictions(images_found, part / f"{name}_images.parquet", sorted(parts[split]))
+        embeddings.mkdir(parents=True, exist_ok=True)
         if oof.embeddings is not None:
-            oof.embeddings.to_parquet(part / "oof_embeddings.parquet", index=False)
+            fold_of = assigned.set_index("image_id")["fold"]
+            keyed = with_skipped(oof.cells, known[known["image_id"].isin(parts["train"])], skipped)[KEYS]
+            values = np.zeros((len(keyed), oof.embeddings.shape[1]), np.float16)
+            values[: len(oof.embeddings)] = oof.embeddings
+            write_embeddings(embeddings, keyed.assign(fold=keyed["image_id"].map(fold_of)), values)
 
 
 def predict_cells(models: Path, data: Path) -> "pd.DataFrame":

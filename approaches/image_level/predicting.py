@@ -24,14 +24,14 @@ from common.trained import load_trained, trained_folds
 
 
 class Found(NamedTuple):
-    """What was found in images, in the order of their rows; cells in the order of the cells table of each."""
+    """What was found in images, in the order of their rows; cells in the order of the table of cells."""
 
     images: pd.DataFrame
     """image_id and a probability a class."""
     cells: pd.DataFrame
     """A prediction table."""
-    embeddings: pd.DataFrame | None
-    """image_id, cell_id and ``embedding`` (E,) float16, where the recipe publishes them."""
+    embeddings: np.ndarray | None
+    """(N, E) float16, a row for each of ``cells``, where the recipe publishes them."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def predict_out_of_fold(models: Path, inputs: Inputs, folds: pd.DataFrame) -> Fo
         if len(rows):
             parts.append(predict_fold(models / f"fold-{fold}", inputs, rows))
     images, cells, embeddings = zip(*parts, strict=True)
-    joined = None if embeddings[0] is None else pd.concat(embeddings, ignore_index=True)
+    joined = None if embeddings[0] is None else np.concatenate(embeddings)
     return Found(pd.concat(images, ignore_index=True), pd.concat(cells, ignore_index=True), joined)
 
 
@@ -96,11 +96,10 @@ def predict_fold(model: Path, inputs: Inputs, rows: np.ndarray) -> Found:
             scored.append([part.float().cpu().numpy() for part in one])
     images, per_cell, embeddings = zip(*scored, strict=True)
     keys = pd.concat(cells, ignore_index=True)[KEYS]
-    published = list(np.concatenate(embeddings).astype(np.float16)) if recipe.embeddings else None
     return Found(
         _table(pd.DataFrame({"image_id": inputs.ids(rows)}), np.stack(images), recipe),
         _table(keys, np.concatenate(per_cell), recipe),
-        None if published is None else keys.assign(embedding=published),
+        np.concatenate(embeddings).astype(np.float16) if recipe.embeddings else None,
     )
 
 
