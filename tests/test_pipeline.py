@@ -125,10 +125,16 @@ def test_a_clone_with_a_remote_has_nothing_to_do(finished: Path, tmp_path: Path)
     assert "Running stage" not in run_in(clone, "dvc", "repro").stdout
 
 
+def learning_rate(folder: Path, system: Path) -> str:
+    """The key of the first learning rate in a recipe."""
+    recipe = YAML().load(folder / "approaches" / system.parent.name / "recipes" / f"{system.name}.yaml")
+    return f"steps.{next(iter(recipe['steps']))}.optimizer.lr"
+
+
 def test_an_experiment_runs_its_recipe_and_what_follows_from_it(finished: Path) -> None:
     system = systems(finished)[0]
     pipeline = f"approaches/{system.parent.name}"
-    change = f"{pipeline}/recipes/{system.name}.yaml:optimizer.lr=5e-5"
+    change = f"{pipeline}/recipes/{system.name}.yaml:{learning_rate(finished, system)}=5e-5"
     said = run_in(finished, "dvc", "exp", "run", "--temp", "-S", change).stdout
     ran = set(re.findall(r"Running stage '(?:.*:)?(\w+)", said))
     assert ran == {"train", "predict", "score", "blend", "leaderboard", "submission"}
