@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from common.errors import ParamsError
 from common.progress import track
 from common.tta import predict_with
 
+N = TypeVar("N", bound=nn.Module)
 HALF = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
 
 
@@ -30,14 +31,20 @@ def predict(
         precision: that of the training, see ``half_precision``.
         black: as in ``tta.see``.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = network.to(device).eval()
+    network, device = make_ready(network)
     batches = DataLoader(data, batch_size, **loader_options())
     found = []
     with torch.inference_mode(), half_precision(device, precision):
         for pixels, *_ in track(batches, len(batches), "prediction"):
             found.append(predict_with(views, network, pixels.to(device), black).cpu().numpy())
     return np.concatenate(found)
+
+
+def make_ready(network: N, channels_last: bool = False) -> tuple[N, torch.device]:
+    """Bring a trained network, in its layout, to the device that predicts; returns both."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    layout = torch.channels_last if channels_last else torch.preserve_format
+    return network.to(device).to(memory_format=layout).eval(), device  # type: ignore[call-overload]
 
 
 def half_precision(device: torch.device, precision: str) -> torch.autocast:

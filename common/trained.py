@@ -19,7 +19,8 @@ N = TypeVar("N", bound=nn.Module)
 def save_trained(folder: Path, network: nn.Module, recipe: Params) -> None:
     """Write a trained network and its recipe at the scale it was trained at."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(network.state_dict(), folder / "model.safetensors")
+    weights = {name: values.contiguous() for name, values in network.state_dict().items()}  # any layout
+    save_file(weights, folder / "model.safetensors")
     (folder / "recipe.json").write_text(recipe.model_dump_json(indent=1) + "\n")
 
 

@@ -211,8 +211,10 @@ def test_the_labels_stage_leaves_out_cells_that_do_not_train(tmp_path: Path) -> 
     (tmp_path / "recipe.yaml").write_text("labels: image\n")
     for section, expected in (("train_without: [nucleus_cut]", "abbc"), ("duplicates: one", "bbcc")):
         (tmp_path / "params.yaml").write_text(f"quality:\n  {section}\n")
-        paths = [tmp_path / name for name in ("recipe.yaml", "images", "cells.parquet", "out")]
-        labels.main(*paths, params=tmp_path / "params.yaml")
+        recipe, images, table, out = (
+            tmp_path / name for name in ("recipe.yaml", "images", "cells.parquet", "out")
+        )
+        labels.main(recipe, images, table, out, params=tmp_path / "params.yaml")
         assert "".join(pd.read_parquet(tmp_path / "out")["image_id"]) == expected
 
 

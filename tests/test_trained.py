@@ -31,6 +31,13 @@ def test_a_network_is_read_as_it_was_written(tmp_path: Path) -> None:
         assert torch.equal(found.state_dict()[name], weights)
 
 
+def test_a_network_in_another_layout_is_saved(tmp_path: Path) -> None:
+    network = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+    save_trained(tmp_path, network, Recipe(inputs=3))
+    found, _ = load_trained(tmp_path, Recipe, lambda recipe: nn.Conv2d(3, 4, 3))
+    assert torch.equal(found.weight, network.weight)
+
+
 def test_absent_and_foreign_weights_are_refused(tmp_path: Path) -> None:
     fold = tmp_path / "cell_crop" / "some_recipe" / "fold-0"
     with pytest.raises(

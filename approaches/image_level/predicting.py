@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 from torch.utils.data import DataLoader
 
 from approaches.image_level.dataset import SegmentedImages
@@ -17,7 +16,7 @@ from approaches.image_level.scorers import score_cells
 from common.cells import KEYS
 from common.classes import PROBABILITIES
 from common.fields import FieldStore
-from common.forward import half_precision, loader_options
+from common.forward import half_precision, loader_options, make_ready
 from common.negative_class import with_negative
 from common.progress import track
 from common.trained import load_trained, trained_folds
@@ -84,8 +83,7 @@ def predict_fold(model: Path, inputs: Inputs, rows: np.ndarray) -> Found:
     network, recipe = load_trained(model, Recipe, partial(build_network, pretrained=False))
     cells = inputs.cells_of(rows)
     data = SegmentedImages(inputs.fields, rows, inputs.masks, cells, recipe.view)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = network.to(device).eval()
+    network, device = make_ready(network, recipe.trainer.channels_last)
     scorer, views = recipe.cells.scorer, recipe.cells.views
     batch_size = recipe.trainer.batch_size
     scored = []
