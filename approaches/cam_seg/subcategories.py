@@ -55,7 +55,7 @@ def find_subcategories(
             members = np.sort(rng.choice(members, params.most_images, replace=False))
         if not len(members):
             continue
-        block = features[members].astype(np.float32)
+        block = features[members].astype(np.float32, copy=False)
         if not np.isfinite(block).all():
             raise DataError(f"features of images with class {class_id} are not finite; train round 0 again")
         if params.scale:
