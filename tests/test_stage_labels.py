@@ -28,15 +28,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(place: Path, masks: Path | None) -> None:
-    stage.main(
-        place / "recipe.yaml",
-        place / "images",
-        place / "cells.parquet",
-        place / "labels.parquet",
-        masks,
-        None,
-        place / "params.yaml",
-    )
+    paths = [
+        place / name for name in ("recipe.yaml", "images", "cells.parquet", "labels.parquet", "params.yaml")
+    ]
+    stage.main(*paths, masks=masks)
 
 
 def test_it_writes_labels_and_lists_the_scores_without_a_cell(

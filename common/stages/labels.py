@@ -14,11 +14,11 @@ def main(
     images: Path,
     cells: Path,
     out: Path,
+    params: Path = Path("params.yaml"),
     masks: Path | None = None,
     predictions: Path | None = None,
     embeddings: Path | None = None,
     crops: Path | None = None,
-    params: Path = Path("params.yaml"),
 ) -> None:
     """Label the cells as the recipe's key `labels` says: --out gets one row a labelled cell that may be trained on.
 
