@@ -28,10 +28,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(place: Path, masks: Path | None) -> None:
-    paths = [
+    recipe, images, cells, out, params = (
         place / name for name in ("recipe.yaml", "images", "cells.parquet", "labels.parquet", "params.yaml")
-    ]
-    stage.main(*paths, masks=masks)
+    )
+    stage.main(recipe, images, cells, out, params, masks=masks)
 
 
 def test_it_writes_labels_and_lists_the_scores_without_a_cell(
