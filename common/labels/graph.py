@@ -125,7 +125,8 @@ def _blocks(rows: int, columns: int) -> list[slice]:
 def connect(neighbours: np.ndarray) -> csr_array:
     """The symmetric graph of (N, k) neighbours: 1 where either cell is a neighbour of the other; (N, N) float64."""
     cells, count = neighbours.shape
-    ends = np.arange(0, cells * count + 1, count, dtype=np.int64)
+    # Numbers of 8 bytes would double the memory of the whole graph; scipy keeps the type that it is given.
+    ends = np.arange(0, cells * count + 1, count, dtype=np.int32 if cells * count < 2**31 else np.int64)
     directed = csr_array((np.ones(cells * count, bool), neighbours.ravel(), ends), shape=(cells, cells))
     graph = (directed + directed.T).tocsr()
     del directed
