@@ -32,7 +32,7 @@ def test_a_network_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_a_network_in_another_layout_is_saved(tmp_path: Path) -> None:
-    network = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+    network = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     save_trained(tmp_path, network, Recipe(inputs=3))
     found, _ = load_trained(tmp_path, Recipe, lambda recipe: nn.Conv2d(3, 4, 3))
     assert torch.equal(found.weight, network.weight)
