@@ -12,7 +12,7 @@ h2 { margin: 2.5rem 0 .5rem }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { padding: .3rem .8rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap }
 thead th { font-weight: 600; vertical-align: bottom; white-space: normal }
-.heat thead th { font-size: 13px; max-width: 7.5rem }
+.heat thead th { font-size: 13px }
 .heat th, .heat td { padding: .2rem .5rem }
 thead button { font: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer;
   text-align: inherit; min-height: 24px }
