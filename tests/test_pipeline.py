@@ -126,9 +126,11 @@ def test_a_clone_with_a_remote_has_nothing_to_do(finished: Path, tmp_path: Path)
 
 
 def learning_rate(folder: Path, system: Path) -> str:
-    """The key of the first learning rate in a recipe."""
+    """The key of the first learning rate in a recipe: that of its ``demo:`` block where this has one."""
     recipe = YAML().load(folder / "approaches" / system.parent.name / "recipes" / f"{system.name}.yaml")
-    return f"steps.{next(iter(recipe['steps']))}.optimizer.lr"
+    step = next(iter(recipe["steps"]))
+    overridden = "optimizer" in recipe["demo"].get("steps", {}).get(step, {})
+    return f"{'demo.' if overridden else ''}steps.{step}.optimizer.lr"
 
 
 def test_an_experiment_runs_its_recipe_and_what_follows_from_it(finished: Path) -> None:
