@@ -83,7 +83,7 @@ def read_targets(labels: Path, images: pd.DataFrame, cells: pd.DataFrame) -> np.
     Raises:
         DataError: see ``read_table``.
     """
-    if labels.is_dir():
+    if labels.suffix != ".parquet":
         known = copy_image_labels(images, cells)
     else:
         known = read_table(labels, [*KEYS, *PROBABILITIES], "the labels stage of its approach")
