@@ -74,7 +74,7 @@ def read_competition(folder: Path) -> Competition:
     if not (folder / "train.csv").is_file():
         raise DataError(f"{folder}: holds no train.csv; expected a competition folder (ID,Label and images)")
     faults: list[str] = []
-    labels = _read_labels(folder / "train.csv", faults)
+    labels = read_labels(folder / "train.csv", faults)
     samples = _read_samples(folder / "samples.csv", faults)
     truth = _read_truth(folder / "truth.csv", faults)
     train, train_faults = find_fields(folder / "train" if (folder / "train").is_dir() else folder)
@@ -104,7 +104,8 @@ def _mismatches(labels: dict[str, tuple[int, ...]], train: list[Field], test: li
     ]
 
 
-def _read_labels(path: Path, faults: list[str]) -> dict[str, tuple[int, ...]]:
+def read_labels(path: Path, faults: list[str]) -> dict[str, tuple[int, ...]]:
+    """The class ids of each image of a train.csv (ID,Label); what is wrong with rows is added to ``faults``."""
     labels: dict[str, tuple[int, ...]] = {}
     for where, (image_id, label) in _rows(path, ("ID", "Label"), faults):
         if image_id in labels:

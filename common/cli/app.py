@@ -2,7 +2,7 @@
 
 import typer
 
-from common.cli import check, evaluate, predict, segment, simulate
+from common.cli import check, evaluate, label, predict, segment, simulate
 from common.commands import run
 
 app = typer.Typer(
@@ -13,7 +13,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich help takes 0.2 s more to appear
     pretty_exceptions_enable=False,
 )
-for module in (predict, segment, check, evaluate, simulate):
+for module in (predict, segment, label, check, evaluate, simulate):
     app.command(name=module.__name__.rsplit(".", 1)[1])(module.main)
 
 
