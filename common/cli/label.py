@@ -80,7 +80,13 @@ def main(
     if export or audit or agreement:
         _report(store, export, audit, agreement)
     elif import_file:
-        _import(store, _subjects(data, images, masks), import_file, ids, made_on and (made_on, first, column))
+        _import(
+            store,
+            _subjects(data, images, masks),
+            import_file,
+            ids,
+            (made_on, first, column) if made_on else None,
+        )
     else:
         _serve(store, _subjects(data, images, masks), ids, (order, shared, seed), (host, port, token))
 

@@ -1,7 +1,7 @@
 """Who may talk to the page's server: raters at the address that was given, and nobody who comes by another site.
 
-A browser carries out what any open page tells it. So a request must name our host (else a foreign name was bound to this
-machine: DNS rebinding), and must not come from a page of another origin.
+A browser carries out what any open page tells it. So a request must name our host (else a foreign name was bound to
+this machine: DNS rebinding), and must not come from a page of another origin.
 """
 
 import hmac

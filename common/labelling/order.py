@@ -1,7 +1,7 @@
 """In which order cells are shown: what is worth most first, from several streams by turns, with random cells mixed in.
 
-A stream is one reason to look at a cell. Random cells, the controls, show what the others would miss, and how much more is
-found by looking where the streams point.
+A stream is one reason to look at a cell. Random cells, the controls, show what the others would miss, and how much more
+is found by looking where the streams point.
 """
 
 from collections.abc import Mapping
@@ -40,8 +40,8 @@ def arrange(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Put N cells in order.
 
-    The k-th best cell of a stream has its turn at k / weight; a cell comes at its first turn. Controls are drawn from all
-    cells before, each at a random place of its own block, so that a rater cannot tell them.
+    The k-th best cell of a stream has its turn at k / weight; a cell comes at its first turn. Controls are drawn from
+    all cells before, each at a random place of its own block, so that a rater cannot tell them.
 
     Args:
         streams: (N,) values a stream, the highest first; NaN: not of this stream.

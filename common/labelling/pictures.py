@@ -70,16 +70,20 @@ class Pictures:
         self._ids = subjects.cells["image_id"].to_numpy()
         self._numbers = subjects.cells["cell_id"].to_numpy()
         self._field = Kept(self._read, KEPT_FIELDS)
+        self._mask = Kept(self._read_mask, KEPT_FIELDS)
         self.of = Kept(self._draw, KEPT_PICTURES)
 
     def place(self, row: int) -> tuple[int, int]:
         """The pixel (y, x) of a cell that is farthest from its edge."""
-        _, mask = self._field(self._ids[row])
+        mask = self._mask(self._ids[row])
         y0, x0, y1, x1 = self._boxes[row]
         own = np.pad((mask[y0:y1, x0:x1] == self._numbers[row]).astype(np.uint8), 1)
         depth = cv2.distanceTransform(own, cv2.DIST_L2, 5)
         y, x = np.unravel_index(int(depth.argmax()), depth.shape)
         return int(y0 + y - 1), int(x0 + x - 1)
+
+    def _read_mask(self, image_id: int | str) -> np.ndarray:
+        return read_mask(cell_mask_path(self._subjects.masks, str(image_id)))
 
     def _read(self, image_id: int | str) -> tuple[np.ndarray, np.ndarray]:
         """A field (4, H, W) uint8, each channel stretched to its own brightest pixels, and its mask."""

@@ -51,7 +51,7 @@ class Session:
     subjects: Subjects
     store: EventStore
     classes: tuple[int, ...]
-    params: OrderParams = OrderParams()
+    params: OrderParams
     shared: float = 0.1
     seed: int = 0
     _ledger: Ledger = field(default_factory=Ledger)
@@ -70,14 +70,15 @@ class Session:
         self._lines = dict(
             zip(self.subjects.images["image_id"], self.subjects.images["cell_line"], strict=True)
         )
-        keys = self.subjects.cells[KEYS].itertuples(index=False, name=None)
-        self._row_of = {key: row for row, key in enumerate(keys)}
+        ids, numbers = (self.subjects.cells[key].tolist() for key in KEYS)
+        self._keys: list[tuple[str, int]] = list(zip(ids, numbers, strict=True))
+        self._row_of = {key: row for row, key in enumerate(self._keys)}
         events = self.store.events()
         self._find_cells(events)
         self._ledger.apply(_as_events(events))
 
     def _find_cells(self, events: pd.DataFrame) -> None:
-        """Learn in which cells of the present masks earlier events lie; the earliest place of a cell stays its place."""
+        """Learn in which of the present cells earlier events lie; the earliest place of a cell stays its place."""
         met = events.drop_duplicates(["image_id", "y", "x"]).rename(columns={"class_id": "class"})
         met = met[met["image_id"].isin(set(self.subjects.cells["image_id"]))].assign(score=0, reason="")
         if met.empty:
@@ -106,7 +107,7 @@ class Session:
         """Where the scores of a cell belong."""
         if row not in self._places:
             y, x = self.pictures.place(row)
-            found = (str(self.subjects.cells["image_id"].iat[row]), y, x)
+            found = (self._keys[row][0], y, x)
             with self._lock:
                 self._rows[found] = row
                 self._places.setdefault(row, found)
@@ -115,7 +116,7 @@ class Session:
     def describe(self, row: int, class_id: int, rater: str, why: str = "") -> dict[str, object]:
         """What the page knows of a cell."""
         image_id, y, x = self.place(row)
-        cell_id = int(self.subjects.cells["cell_id"].iat[row])
+        cell_id = self._keys[row][1]
         own = self._ledger.latest(rater, class_id).get((image_id, y, x))
         return {
             "image": image_id,
@@ -207,9 +208,10 @@ class Session:
 
     def agreement(self) -> list[dict[str, object]]:
         """Every two raters of a class; kappa is None where it is not defined."""
-        table = agreement(standing(self.store.events()))
-        table = table.assign(kappa=table["kappa"].astype(object).where(table["kappa"].notna(), None))
-        return [row | {"class": CLASSES[row["class_id"]]} for row in table.to_dict("records")]
+        return [
+            row | {"class": CLASSES[int(str(row["class_id"]))]}
+            for row in _records(agreement(standing(self.store.events())))
+        ]
 
     def disputes(self, rater: str, class_id: int) -> list[dict[str, object]]:
         """The cells of a class on which raters disagree, the widest dispute first, each with all its scores."""
@@ -230,11 +232,15 @@ class Session:
         image_id, y, x = self.place(row)
         same = (events["image_id"] == image_id) & (events["y"] == y) & (events["x"] == x)
         columns = ["time", "rater", "kind", "score", "id", "undoes"]
-        table = events.loc[same & (events["class_id"] == class_id), columns].astype(object)
-        return table.where(table.notna(), None).to_dict("records")
+        return _records(events.loc[same & (events["class_id"] == class_id), columns])
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, object]]:
+    """The rows of a table; None for NaN."""
+    plain = table.astype(object).where(table.notna(), None)
+    return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
 
 
 def _as_events(table: pd.DataFrame) -> Iterable[Event]:
     """Events as they were kept, unchecked: they were checked when they came."""
-    clean = table[COLUMNS[:-1]].astype(object).where(table[COLUMNS[:-1]].notna(), None)
-    return [Event.model_construct(**row) for row in clean.to_dict("records")]
+    return [Event.model_construct(**row) for row in _records(table[COLUMNS[:-1]])]

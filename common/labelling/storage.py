@@ -1,7 +1,7 @@
 """Every score that a rater gave, kept for good: an SQLite file of events that are added and never changed.
 
-A score belongs to a place (y, x) of an image. The page makes the id of an event, so that what it sends twice is kept once;
-an undo is an event too. The state of a cell is what its events amount to.
+A score belongs to a place (y, x) of an image. The page makes the id of an event, so that what it sends twice is kept
+once; an undo is an event too. The state of a cell is what its events amount to.
 """
 
 import sqlite3
