@@ -90,7 +90,7 @@ class Answers:
             raise HTTPException(404, f"class {wanted.class_id} is not scored here")
         found = self._of.next_cells(wanted.rater, wanted.class_id, wanted.count, wanted.held)
         for cell in found:
-            after.add_task(self._of.pictures.of, self._row(str(cell["image"]), int(str(cell["cell"]))))
+            after.add_task(self._of.pictures.of, self._row(str(cell["image_id"]), int(str(cell["cell_id"]))))
         return found
 
     def events(self, events: Events) -> dict[str, int]:

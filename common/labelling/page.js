@@ -2,7 +2,7 @@
 // One list of cells: those before `at` were met, the one at `at` is shown, those after it are fetched ahead.
 const AHEAD = 24, DRAWN = 14, BEHIND = 40, TILE = 512, BATCH = 100;
 const WORDS = ['not there', 'hardly', 'doubtful', 'likely', 'clear', 'certain'];
-const VIEWS = [['p', 'protein'], ['c', 'colour'], ['f', 'four channels'], ['x', 'neighbourhood']];
+const VIEWS = [['p', 'protein'], ['c', 'colour'], ['f', 'four channels'], ['x', 'context']];
 const SHOWN = ['the protein alone', 'microtubules red, protein green, nucleus blue',
   'microtubules red, protein green, nucleus blue, endoplasmic reticulum yellow', 'the neighbourhood, this cell outlined'];
 const OUTBOX = 'hpa-outbox-';
@@ -27,7 +27,8 @@ async function read(answer) {
   if (answer.status === 401) location.assign('/login');
   const content = await answer.json().catch(() => ({}));
   if (answer.ok) return content;
-  const said = typeof content.detail === 'string' ? content.detail : JSON.stringify(content.detail ?? answer.status);
+  const faults = Array.isArray(content.detail) ? content.detail.map((fault) => `${fault.loc.at(-1)}: ${fault.msg}`) : [];
+  const said = faults.join('; ') || content.detail || `answer ${answer.status}`;
   throw Object.assign(new Error(said), { status: answer.status });
 }
 
@@ -41,7 +42,7 @@ function newId() {
 
 // What was pressed stays in the browser until the server has it, in one box a tab. Ids keep a second sending harmless.
 const box = OUTBOX + newId();
-let outbox = [], sending = false;
+let outbox = [], sending = false, refused = 0;
 
 function adopt() {
   for (const key of Object.keys(localStorage).filter((key) => key.startsWith(OUTBOX))) {
@@ -67,12 +68,12 @@ async function send() {
       await post('/api/events', part);
       outbox.splice(0, part.length);
       pause = 200;
-      $('refused').textContent = refusals.join(' ');
+      if (!refused) $('refused').textContent = '';
     } catch (error) {
       if (error.status === 409 || error.status === 422) {
         if (part.length > 1) { size = 1; continue; } // one of them is refused: find out which
-        refusals.push(`Not saved: ${error.message}.`);
-        $('refused').textContent = refusals.join(' ');
+        refused += 1;
+        $('refused').textContent = `${refused} not saved; the last: ${error.message}`;
         outbox.splice(0, 1);
       } else {
         $('refused').textContent = 'The server does not answer; your scores wait here.';
@@ -84,10 +85,9 @@ async function send() {
   }
   sending = false;
 }
-const refusals = [];
 
 function record(cell, change) {
-  const { image: image_id, y, x, why } = cell;
+  const { image_id, y, x, why } = cell;
   const event = { id: newId(), rater, image_id, y, x, class_id: classId, why, ...change };
   outbox.push(event);
   keep();
@@ -110,7 +110,7 @@ async function fill() {
   for (const cell of list.slice(at, at + DRAWN)) fetchPicture(cell);
   for (const cell of list.slice(0, Math.max(0, at - BEHIND))) cell.image = cell.ready = null;
   if (reviewing || asking || ended || list.length - at > AHEAD || !rater) return;
-  const mine = epoch, held = list.slice(-400).map((cell) => [cell.image_name, cell.cell]);
+  const mine = epoch, held = list.slice(-400).map((cell) => [cell.image_id, cell.cell_id]);
   asking = post('/api/next', { rater, class_id: classId, count: AHEAD, held });
   try {
     const cells = await asking;
@@ -129,15 +129,20 @@ async function fill() {
 }
 
 function add(cells) {
-  list.push(...cells.map((cell) => ({ ...cell, image_name: cell.image, image: null })));
+  list.push(...cells.map((cell) => ({ ...cell, image: null })));
 }
 
 const current = () => list[at];
 let drawn = false;
 
+function mark(value) {
+  drawn = value;
+  $('large').setAttribute('aria-busy', String(!value));
+}
+
 async function show() {
   const cell = current();
-  drawn = false;
+  mark(false);
   if (!cell) {
     describe(null);
     return;
@@ -149,7 +154,7 @@ async function show() {
   }
   paint(cell.image);
   describe(cell);
-  drawn = true;
+  mark(true);
 }
 
 function paint(image) {
@@ -163,13 +168,13 @@ function paint(image) {
 
 function describe(cell) {
   $('labels').textContent = cell ? cell.labels.join(', ') || 'none' : '';
-  $('cell').textContent = cell ? `${cell.image_name} cell ${cell.cell}${cell.line ? `, ${cell.line}` : ''}` : '';
+  $('cell').textContent = cell ? `${cell.image_id} cell ${cell.cell_id}${cell.line ? `, ${cell.line}` : ''}` : '';
   $('score').textContent = !cell || cell.score === null ? (cell && cell.skipped ? 'skipped' : 'none yet')
     : `${cell.score} ${WORDS[cell.score]}`;
   $('others').hidden = !(cell && cell.scores);
   $('scores').textContent = cell && cell.scores
     ? Object.entries(cell.scores).map(([name, score]) => `${name}: ${score}`).join(', ') : '';
-  $('large').setAttribute('aria-label', cell ? `cell ${cell.cell} of ${cell.image_name}: ${SHOWN[view]}` : 'no cell');
+  $('large').setAttribute('aria-label', cell ? `cell ${cell.cell_id} of ${cell.image_id}: ${SHOWN[view]}` : 'no cell');
   if (!cell) say(reviewing ? 'No dispute is left in this class.' : 'No cell is left in this class.');
 }
 
@@ -250,7 +255,7 @@ async function jump() {
     if ($('jump').returnValue === 'cancel' || !form.image.value) return;
     try {
       const found = await get('/api/cell', { image: form.image.value.trim(), cell: form.cell.value, class_id: classId, rater });
-      list.splice(at, 0, { ...found, image_name: found.image, image: null });
+      list.splice(at, 0, { ...found, image: null });
       say('');
       show();
     } catch (error) { say(error.message); }
@@ -267,9 +272,9 @@ async function agree() {
 async function history() {
   const cell = current();
   if (!cell) return;
-  const rows = await get('/api/audit', { image: cell.image_name, cell: cell.cell, class_id: classId });
+  const rows = await get('/api/audit', { image: cell.image_id, cell: cell.cell_id, class_id: classId });
   const taken = new Set(rows.map((row) => row.undoes));
-  tabulate(`History of cell ${cell.cell} of ${cell.image_name}`, ['when', 'who', 'what', 'score', ''], rows.map((row) => [
+  tabulate(`History of cell ${cell.cell_id} of ${cell.image_id}`, ['when', 'who', 'what', 'score', ''], rows.map((row) => [
     row.time.slice(0, 19).replace('T', ' '), row.rater, row.kind, row.score ?? '', taken.has(row.id) ? 'undone' : '']),
   'Nobody scored this cell yet.');
 }
@@ -320,7 +325,8 @@ function press(event) {
 
 async function begin() {
   epoch += 1;
-  [list, at, done, ended, drawn, asking] = [[], 0, [], false, false, null];
+  [list, at, done, ended, asking] = [[], 0, [], false, null];
+  mark(false);
   const mine = epoch, who = { rater, class_id: classId };
   $('question').textContent = `Does this cell show: ${className()}?`;
   say('');

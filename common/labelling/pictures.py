@@ -118,20 +118,14 @@ def draw_cell(image: np.ndarray, mask: np.ndarray, cell_id: int, box: np.ndarray
         box: y0, x0, y1, x1.
     """
     side = int(np.ceil((box[2:] - box[:2]).max() * (1 + 2 * MARGIN)))
-    near = [_tile(channel, box, side) for channel in image]
-    inside = _tile((mask == cell_id).astype(np.uint8), box, side, cv2.INTER_NEAREST)
-    shade = np.where(inside, 1, DIM).astype(np.float32)
-    dimmed = [(channel * shade).astype(np.uint8) for channel in near]
-    protein = cv2.merge([dimmed[CHANNELS.index("protein")]] * 3)
-    wide = [_tile(channel, box, round(AROUND * side)) for channel in image[:3]]
-    around = cv2.merge(wide)
-    outline(
-        around,
-        _tile((mask == cell_id).astype(np.uint8), box, round(AROUND * side), cv2.INTER_NEAREST) > 0,
-        "#ffffff",
-    )
-    top = np.hstack([protein, cv2.merge(dimmed[:3])])
-    return np.vstack([top, np.hstack([_channels(dimmed), around])])
+    shade = np.where(_own(mask, cell_id, box, side), 1, DIM).astype(np.float32)
+    near = [(_tile(channel, box, side) * shade).astype(np.uint8) for channel in image]
+    protein = cv2.merge([near[CHANNELS.index("protein")]] * 3)
+    wide = round(AROUND * side)
+    around = cv2.merge([_tile(channel, box, wide) for channel in image[:3]])
+    outline(around, _own(mask, cell_id, box, wide), "#ffffff")
+    top = np.hstack([protein, cv2.merge(near[:3])])
+    return np.vstack([top, np.hstack([_channels(near), around])])
 
 
 def _channels(planes: list[np.ndarray]) -> np.ndarray:
@@ -145,20 +139,22 @@ def _channels(planes: list[np.ndarray]) -> np.ndarray:
     return np.vstack([np.hstack(colored[:2]), np.hstack(colored[2:])])
 
 
-def _tile(plane: np.ndarray, box: np.ndarray, side: int, how: int | None = None) -> np.ndarray:
-    """The square of ``side`` pixels round the middle of a box, zeros beyond the field, brought to a tile's size."""
-    middle = (box[:2] + box[2:]) // 2
-    top, left = (int(place) - side // 2 for place in middle)
+def _tile(plane: np.ndarray, box: np.ndarray, side: int) -> np.ndarray:
+    """The square of ``side`` pixels round the middle of a box, brought to a tile's size."""
+    smooth = cv2.INTER_AREA if side > TILE_PX else cv2.INTER_CUBIC
+    return cv2.resize(_square(plane, box, side), (TILE_PX, TILE_PX), interpolation=smooth)
+
+
+def _own(mask: np.ndarray, cell_id: int, box: np.ndarray, side: int) -> np.ndarray:
+    """Which pixels of such a tile are the cell's: bool."""
+    inside = (_square(mask, box, side) == cell_id).astype(np.float32)
+    return cv2.resize(inside, (TILE_PX, TILE_PX), interpolation=cv2.INTER_LINEAR) >= 0.5
+
+
+def _square(plane: np.ndarray, box: np.ndarray, side: int) -> np.ndarray:
+    """(side, side) round the middle of a box, zeros beyond the field."""
+    top, left = (int(place) - side // 2 for place in (box[:2] + box[2:]) // 2)
     y0, x0 = max(top, 0), max(left, 0)
     y1, x1 = min(top + side, plane.shape[0]), min(left + side, plane.shape[1])
-    cut = cv2.copyMakeBorder(
-        plane[y0:y1, x0:x1],
-        y0 - top,
-        top + side - y1,
-        x0 - left,
-        left + side - x1,
-        cv2.BORDER_CONSTANT,
-        value=0,
-    )
-    smooth = cv2.INTER_AREA if side > TILE_PX else cv2.INTER_CUBIC
-    return cv2.resize(cut, (TILE_PX, TILE_PX), interpolation=smooth if how is None else how)
+    beyond = (y0 - top, top + side - y1, x0 - left, left + side - x1)
+    return cv2.copyMakeBorder(plane[y0:y1, x0:x1], *beyond, cv2.BORDER_CONSTANT, value=0)

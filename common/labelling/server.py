@@ -68,7 +68,9 @@ def serve(session: Session, host: str, port: int, token: str | None) -> None:
         print(f"open http://{_in_url(host)}:{port}/ in a browser; Ctrl-C ends", flush=True)
         app = make_app(session, names_of(host, port), token)
         # Its access log would hold the names of raters.
-        uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run(sockets=[listening])
+        uvicorn.Server(
+            uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2)
+        ).run(sockets=[listening])
 
 
 def refuse_open(host: str, token: str | None) -> None:

@@ -119,8 +119,8 @@ class Session:
         cell_id = self._keys[row][1]
         own = self._ledger.latest(rater, class_id).get((image_id, y, x))
         return {
-            "image": image_id,
-            "cell": cell_id,
+            "image_id": image_id,
+            "cell_id": cell_id,
             "y": y,
             "x": x,
             "labels": [CLASSES[label] for label in self._labels[image_id]],
