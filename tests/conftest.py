@@ -1,17 +1,20 @@
 """Fixtures that every test may use."""
 
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from common.classes import COLORS
 from common.images import Field
 
 ROOT = Path(__file__).parents[1]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="session")
@@ -72,3 +75,15 @@ def competition_folder(
         mask[2:12, 3:15], mask[14:30, 6:20] = 1, second
         (folder / f"truth_masks/{image_id}_cell.png").write_bytes(cv2.imencode(".png", mask)[1].tobytes())
     return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """An installed Chromium."""
+    found = os.environ.get("HPA_BROWSER") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if not found:
+        pytest.skip("no Chromium here; install one or set HPA_BROWSER to its path")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield opened
+        opened.close()

@@ -1,19 +1,16 @@
 """The board's page in a real browser: it sorts, loads nothing, and people with other eyes can read it."""
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from common.board.page import page
 from common.board.rows import rank
 from tests.test_board import entry
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ENTRIES = [
     entry("controls/image_labels", 0.45, 0.5, 0.9),
     entry("blend/all", 0.5, 0.3, 0.2),
@@ -21,17 +18,6 @@ ENTRIES = [
     entry("x/b", None, None, 0.1),
     entry("y/a long name of a recipe", 0.3, 0.2, 0.25),
 ]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = os.environ.get("HPA_BROWSER") or next(filter(None, map(shutil.which, BROWSERS)), None)
-    if not found:
-        pytest.skip("no Chromium here; install one or set HPA_BROWSER to its path")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

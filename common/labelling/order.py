@@ -61,7 +61,7 @@ def arrange(
     first = turns[:, chosen].argmin(axis=0)
     wanted = turns[:, chosen].min(axis=0)
     first[np.isinf(wanted)] = len(names)
-    order = np.lexsort((np.argsort(lot)[chosen], wanted))
+    order = np.lexsort((np.argsort(lot)[chosen], first, wanted))
     rows, why = chosen[order], np.array([*names, REST], object)[first[order]]
     return _mix(rows, why, controls, rng)
 
