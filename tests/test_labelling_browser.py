@@ -61,6 +61,7 @@ def opened(browser: Browser, address: str) -> Iterator[Page]:
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("dialog", lambda dialog: wrong.append(dialog.message))
     page.goto(address)
+    page.wait_for_selector("#name[open]")
     page.keyboard.type("Ann")
     page.keyboard.press("Enter")
     page.wait_for_selector(SHOWN)

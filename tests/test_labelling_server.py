@@ -90,6 +90,13 @@ def test_scores_outlive_the_server_and_a_new_segmentation(folder: Path) -> None:
     assert again.get(cell["picture"]).status_code == 404  # the old page must not show another cell
 
 
+def test_a_page_may_send_what_it_was_handed_before_the_server_was_started_again(folder: Path) -> None:
+    cell = next_of(client_of(session_of(folder)))[0]
+    again = client_of(session_of(folder))
+    assert again.post("/api/events", json=[event(1, cell)]).json() == {"new": 1}
+    assert len(next_of(again)) == 5
+
+
 def test_pictures_are_of_known_cells_only(folder: Path) -> None:
     client = client_of(session_of(folder))
     address = next_of(client)[0]["picture"]

@@ -82,6 +82,12 @@ class Pictures:
         y, x = np.unravel_index(int(depth.argmax()), depth.shape)
         return int(y0 + y - 1), int(x0 + x - 1)
 
+    def cell_at(self, image_id: str, y: int, x: int) -> int:
+        """The number of the cell at a pixel; 0 for none and beyond the image."""
+        mask = self._mask(image_id)
+        inside = 0 <= y < mask.shape[0] and 0 <= x < mask.shape[1]
+        return int(mask[y, x]) if inside else 0
+
     def _read_mask(self, image_id: int | str) -> np.ndarray:
         return read_mask(cell_mask_path(self._subjects.masks, str(image_id)))
 

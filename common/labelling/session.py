@@ -183,7 +183,7 @@ class Session:
         for event in events:
             if event.class_id not in self.classes:
                 raise DataError(f"event {event.id}: class {event.class_id} is not scored here")
-            if (event.image_id, event.y, event.x) not in self._rows:
+            if self._row_at(event.image_id, event.y, event.x) is None:
                 raise DataError(
                     f"event {event.id}: no cell of {event.image_id} has the place {event.y}, {event.x}"
                 )
@@ -191,6 +191,17 @@ class Session:
             new = self.store.add(events)
             self._ledger.apply(new)
         return len(new)
+
+    def _row_at(self, image_id: str, y: int, x: int) -> int | None:
+        """The cell at a place, which a page may know from an earlier run of the server."""
+        place = (image_id, y, x)
+        if place not in self._rows and image_id in self.subjects.fields:
+            row = self._row_of.get((image_id, self.pictures.cell_at(*place)))
+            if row is not None:
+                with self._lock:
+                    self._rows[place] = row
+                    self._places.setdefault(row, place)
+        return self._rows.get(place)
 
     def trail(self, rater: str, class_id: int, count: int) -> list[dict[str, object]]:
         """The last cells that a rater met, each with the id of its event, the latest last."""
