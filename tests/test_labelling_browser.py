@@ -150,7 +150,7 @@ def test_an_answer_that_gets_lost_doubles_nothing(opened: Page, session: Session
 
 def test_a_key_counts_only_for_a_cell_that_is_seen(opened: Page, session: Session) -> None:
     opened.route("**/pictures/**", lambda route: None)  # never answered
-    opened.get_by_label("Class").select_option("Nucleoplasm")
+    opened.reload()
     opened.wait_for_selector("#large[aria-busy=true]")
     opened.locator("body").press("5")
     expect(opened.locator("#notice")).to_have_text("The picture is not there yet: that key did not count.")
@@ -177,12 +177,12 @@ def test_names_are_text_and_disputes_show_them(opened: Page, session: Session) -
 
 
 @pytest.mark.parametrize("width", [1280, 820, 390])
-@pytest.mark.parametrize("key", ["", "h", "i", "j"])
-def test_axe_finds_nothing_serious(opened: Page, width: int, key: str) -> None:
+def test_axe_finds_nothing_serious(opened: Page, width: int) -> None:
     opened.set_viewport_size({"width": width, "height": 900})
-    if key:
+    for key in ("p", "h", "i", "j"):  # the page, and each of its dialogs
         press(opened, key)
-    assert opened.evaluate("document.documentElement.scrollWidth") == width
-    found = Axe().run(opened).response["violations"]
-    serious = [fault for fault in found if fault["impact"] in ("serious", "critical")]
-    assert [(fault["id"], fault["nodes"][0]["html"]) for fault in serious] == []
+        assert opened.evaluate("document.documentElement.scrollWidth") == width
+        found = Axe().run(opened).response["violations"]
+        serious = [fault for fault in found if fault["impact"] in ("serious", "critical")]
+        assert [(fault["id"], fault["nodes"][0]["html"]) for fault in serious] == []
+        opened.keyboard.press("Escape")
