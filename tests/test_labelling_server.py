@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from common.cells import cell_mask_path, read_cells, read_mask, write_mask
+from common.cli.label import class_named
 from common.errors import DataError, ParamsError
 from common.images import Field
 from common.labelling.exchange import import_scores, write_audit, write_scores
@@ -191,7 +192,7 @@ def test_disputed_cells_are_reviewed_and_the_review_counts(folder: Path) -> None
         event(4, second, rater="Bob"),
     ]
     client.post("/api/events", json=given)
-    who = {"rater": "Cy", "class_id": 11}
+    who = {"class_id": 11}
     disputes = client.get("/api/disputes", params=who).json()
     assert [(d["cell_id"], d["scores"]) for d in disputes] == [(first["cell_id"], {"Ann": 0, "Bob": 5})]
     pairs = client.get("/api/agreement").json()
@@ -254,3 +255,14 @@ def test_published_scores_come_in_once(folder: Path) -> None:
         import_scores(session.store, folder / "bad.csv", None, None, sizes)
     with pytest.raises(DataError, match="score 7: expected 0 to 5"):
         import_scores(session.store, folder / "bad.csv", 11, None, sizes)
+
+
+def test_a_class_has_a_name_and_a_number() -> None:
+    assert class_named("mitotic spindle") == class_named("11") == 11
+    for text, said in (
+        ("Mitotic spindel", "did you mean 'Mitotic spindle'"),
+        ("19", "no such class"),
+        ("xyz", "known: "),
+    ):
+        with pytest.raises(ParamsError, match=said):
+            class_named(text)

@@ -60,7 +60,7 @@ class Answers:
 
     def cell(self, image: str, cell: int, class_id: ClassId, rater: Rater) -> Json:
         """A cell to jump to."""
-        return self._of.describe(self._row(image, cell), class_id, rater, "jump")
+        return self._of.jump(self._row(image, cell), rater, class_id)
 
     def audit(self, image: str, cell: int, class_id: ClassId) -> list[Json]:
         """All that happened to a cell."""
@@ -76,9 +76,9 @@ class Answers:
         """How much a rater scored and found."""
         return self._of.progress(rater, class_id)
 
-    def disputes(self, rater: Rater, class_id: ClassId) -> list[Json]:
+    def disputes(self, class_id: ClassId) -> list[Json]:
         """Cells to review."""
-        return self._of.disputes(rater, class_id)
+        return self._of.disputes(class_id)
 
     def agreement(self) -> list[Json]:
         """How far raters agree."""

@@ -8,7 +8,6 @@ import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import sha256
-from http.cookies import SimpleCookie
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers
@@ -57,7 +56,7 @@ class Guard:
             return self.app
         if request.url.path == "/login" and request.method == "POST":
             return self._log_in
-        if request.url.path in OPEN or self._knows_token(request.headers):
+        if request.url.path in OPEN or self._knows_token(request):
             return self.app
         if request.url.path == "/" and request.method in SAFE:
             return RedirectResponse("/login", 303)
@@ -77,10 +76,9 @@ class Guard:
             return PlainTextResponse("the request is too long", 413)
         return None
 
-    def _knows_token(self, headers: Headers) -> bool:
-        cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-        given = headers.get("authorization", "").removeprefix("Bearer ") or ""
-        return _same(cookie.value if cookie else "", self._proof()) or _same(given, str(self.token))
+    def _knows_token(self, request: Request) -> bool:
+        given = request.headers.get("authorization", "").removeprefix("Bearer ")
+        return _same(request.cookies.get(COOKIE, ""), self._proof()) or _same(given, str(self.token))
 
     def _proof(self) -> str:
         """What the cookie holds: not the token itself."""

@@ -333,16 +333,18 @@ async function begin() {
   streams = await get('/api/progress', who);
   count();
   if (reviewing) {
-    const cells = await get('/api/disputes', who);
+    const cells = await get('/api/disputes', { class_id: classId });
     if (mine === epoch) add(cells);
   } else {
     const met = await get('/api/trail', who);
     if (mine !== epoch) return;
+    const before = new Map(); // what an undo of a second score uncovers
     for (const entry of met) {
       add([entry]);
-      const cell = list.at(-1);
+      const cell = list.at(-1), earlier = before.get(cell.picture);
       cell.skipped = entry.kind === 'skip';
-      done.push({ cell, id: entry.event, score: null, skipped: false });
+      done.push({ cell, id: entry.event, score: earlier?.score ?? null, skipped: earlier?.skipped ?? false });
+      before.set(cell.picture, { score: cell.score, skipped: cell.skipped });
     }
     at = list.length;
   }

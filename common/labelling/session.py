@@ -113,11 +113,10 @@ class Session:
                 self._places.setdefault(row, found)
         return self._places[row]
 
-    def describe(self, row: int, class_id: int, rater: str, why: str = "") -> dict[str, object]:
-        """What the page knows of a cell."""
+    def describe(self, row: int, why: str, score: int | None = None) -> dict[str, object]:
+        """What the page knows of a cell, to which its rater gave ``score``."""
         image_id, y, x = self.place(row)
         cell_id = self._keys[row][1]
-        own = self._ledger.latest(rater, class_id).get((image_id, y, x))
         return {
             "image_id": image_id,
             "cell_id": cell_id,
@@ -126,7 +125,7 @@ class Session:
             "labels": [CLASSES[label] for label in self._labels[image_id]],
             "line": str(self._lines[image_id] or ""),
             "picture": f"/pictures/{self.version}/{image_id}/{cell_id}.jpg",
-            "score": None if own is None else own.score,
+            "score": score,
             "why": why,
         }
 
@@ -138,7 +137,7 @@ class Session:
             order = self._order(class_id)
             taken = {row for key in held if (row := self._row_of.get(key)) is not None}
             chosen = self._choose(order, rater, class_id, taken, count)
-        return [self.describe(row, class_id, rater, why) for row, why in chosen]
+        return [self.describe(row, why) for row, why in chosen]
 
     def _choose(
         self, order: Order, rater: str, class_id: int, taken: set[int], count: int
@@ -224,7 +223,7 @@ class Session:
             for row in _records(agreement(standing(self.store.events())))
         ]
 
-    def disputes(self, rater: str, class_id: int) -> list[dict[str, object]]:
+    def disputes(self, class_id: int) -> list[dict[str, object]]:
         """The cells of a class on which raters disagree, the widest dispute first, each with all its scores."""
         events = standing(self.store.events())
         events = events[events["class_id"] == class_id]
@@ -234,7 +233,7 @@ class Session:
             if place in self._rows:
                 of_cell = events[(events[["image_id", "y", "x"]] == place).all(axis=1)].dropna(subset="score")
                 scores = dict(zip(of_cell["rater"], of_cell["score"].tolist(), strict=True))
-                found.append(self.describe(self._rows[place], class_id, rater, "review") | {"scores": scores})
+                found.append(self.describe(self._rows[place], "review") | {"scores": scores})
         return found
 
     def audit(self, row: int, class_id: int) -> list[dict[str, object]]:
