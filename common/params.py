@@ -88,9 +88,28 @@ def load_recipe(kind: type[M], path: Path, scale: str) -> M:
     Raises:
         ParamsError: as ``load_section``; also where ``demo:`` names a key that the recipe lacks.
     """
+    return build(kind, recipe_values(path, scale), str(path))
+
+
+def recipe_values(path: Path, scale: str) -> dict[str, Any]:
+    """What a recipe's file says at a scale, unchecked.
+
+    Raises:
+        ParamsError: it is no YAML, or ``demo:`` names a key that the recipe lacks.
+    """
     given = read_yaml(path)
     small = _override(given, given.pop("demo", {}), f"{path}: demo")  # checked at any scale
-    return build(kind, small if scale == "demo" else given, str(path))
+    return small if scale == "demo" else given
+
+
+def system_values(approach: str, recipe: str, params: Path) -> dict[str, Any]:
+    """What the recipe of a system says at the scale of ``params``, unchecked; nothing for one without a recipe.
+
+    Raises:
+        ParamsError: see ``recipe_values``.
+    """
+    path = Path("approaches") / approach / "recipes" / f"{recipe}.yaml"
+    return recipe_values(path, load_scale(params)) if path.exists() else {}
 
 
 def _override(values: dict[str, Any], changes: Any, where: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from common.files import atomic, exclusive
 from common.resuming import kept_until_success, scratch_path
-from common.tracking import Run, tracked_run
+from common.tracking import Level, Run, tracked_run
 
 RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
 """What Lightning, torchrun and SLURM call the number of a process; a lone one has none, or 0."""
@@ -34,13 +34,20 @@ class NoRun:
 
 @contextmanager
 def training_run(
-    approach: str, recipe: str, fold: int, config: dict[str, Any], out: Path, *inputs: Path
+    approach: str,
+    recipe: str,
+    fold: int,
+    config: dict[str, Any],
+    out: Path,
+    *inputs: Path,
+    level: Level | None = None,
 ) -> Iterator[Place]:
     """Give a training its place; where several processes share a training, the first alone writes.
 
     Args:
         config: the parameters, as JSON could hold them.
         inputs: files that the training follows from, beside ``config`` and ``fold``.
+        level: what is classified; W&B gets ``val/map`` also under the key that compares such trainings.
 
     Raises:
         MachineError: another process is writing ``out``, or runs the same training.
@@ -54,7 +61,7 @@ def training_run(
         exclusive(out),
         atomic(out) as part,
         kept_until_success(scratch),
-        tracked_run(approach, recipe, "train", config, fold) as run,
+        tracked_run(approach, recipe, "train", config, fold, level) as run,
     ):
         part.mkdir()
         yield Place(part, scratch, run)

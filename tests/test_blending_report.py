@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from common.blending.blend import Data, blend_members, read_targets, summary
-from common.blending.report import report, terminal
+from common.blending.report import headline, report, terminal
 from common.classes import CLASSES, PROBABILITIES
 from common.errors import DataError, ParamsError
 from common.metrics.ranking import cell_average_precision
@@ -46,6 +46,10 @@ def test_the_files_of_members_become_tables_and_a_report(
     assert blend.test["cell_id"].tolist() == list(range(160, 200))
     found = json.loads(json.dumps(blend.report, allow_nan=False))
     assert found["members"] == ["x/m0", "x/m1", "x/m2"]
+    shown = headline(found)
+    assert shown["val/map_cell_weak"] == found["mean"]["blend"]
+    assert sum(shown[f"blend/weight/{name}"] for name in found["members"]) == pytest.approx(1, abs=1e-3)
+    assert shown["blend/gain_low"] <= shown["blend/gain"] <= shown["blend/gain_high"]
     value, per_class = cell_average_precision(blend.oof[P].to_numpy(), targets[:160])
     assert found["mean"]["blend"] == pytest.approx(value, abs=1e-4)
     assert found["classes"]["Nucleoli"]["blend"] == pytest.approx(per_class[2], abs=1e-4)

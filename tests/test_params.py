@@ -7,7 +7,15 @@ import pytest
 
 from common.errors import ParamsError
 from common.folds import FoldParams
-from common.params import Params, build, load_recipe, load_scale, load_section, read_yaml
+from common.params import (
+    Params,
+    build,
+    load_recipe,
+    load_scale,
+    load_section,
+    read_yaml,
+    system_values,
+)
 
 
 class Train(Params):
@@ -182,3 +190,15 @@ def test_what_only_yaml_knows_does_not_slip_in_as_text() -> None:
     ):
         with pytest.raises(ParamsError):
             build(Train, value, "here")
+
+
+def test_the_values_of_a_system_are_those_at_its_scale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text("scale: demo\n")
+    recipes = tmp_path / "approaches/a/recipes"
+    recipes.mkdir(parents=True)
+    (recipes / "r.yaml").write_text("labels: image\nlr: 0.1\ndemo:\n  lr: 0.2\n")
+    assert system_values("a", "r", Path("params.yaml")) == {"labels": "image", "lr": 0.2}
+    assert system_values("controls", "prior", Path("params.yaml")) == {}

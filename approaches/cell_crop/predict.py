@@ -19,13 +19,16 @@ def main(models: Path, images: Path, cells: Path, crops: Path, folds: Path, out:
     from common.cells import read_cells
     from common.files import atomic, exclusive
     from common.image_table import read_images
+    from common.params import system_values
     from common.predictions import with_skipped, write_predictions
     from common.tables import read_folds, read_skipped
+    from common.tracking import tracked_run
     from common.trained import refuse_other_folds
 
     table, known = read_images(images), read_cells(cells)
     parts = {split: set(table.loc[table["split"] == split, "image_id"]) for split in ("train", "test")}
-    with exclusive(out), atomic(out) as part:
+    config = system_values("cell_crop", out.name, Path("params.yaml"))
+    with exclusive(out), atomic(out) as part, tracked_run("cell_crop", out.name, "predict", config) as run:
         part.mkdir()
         assigned = read_folds(folds)
         refuse_other_folds(models, set(assigned["fold"]))
@@ -36,6 +39,7 @@ def main(models: Path, images: Path, cells: Path, crops: Path, folds: Path, out:
             write_predictions(
                 with_skipped(found, wanted, read_skipped(crops)), part / f"{name}.parquet", wanted
             )
+        run.log({"predict/cells": len(oof) + len(test)})
 
 
 def predict_cells(models: Path, data: Path) -> "pd.DataFrame":

@@ -31,7 +31,7 @@ def main(
     settings = load_recipe(Recipe, recipe, load_scale(params))
     config = settings.model_dump(mode="json")
     inputs = (labels, folds, crops / "index.parquet", crops / "params.json")
-    with training_run("cell_crop", recipe.stem, fold, config, out, *inputs) as place:
+    with training_run("cell_crop", recipe.stem, fold, config, out, *inputs, level="cells") as place:
         known = read_table(labels, [*KEYS, *PROBABILITIES], "the labels stage of this approach")
         train_fold(settings, fold, crops, known, read_folds(folds), place)
 

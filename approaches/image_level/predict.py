@@ -36,6 +36,7 @@ def main(
     from common.files import atomic, exclusive
     from common.image_table import read_images
     from common.labels.published import write_embeddings
+    from common.params import system_values
     from common.predictions import (
         with_skipped,
         with_skipped_images,
@@ -43,13 +44,15 @@ def main(
         write_predictions,
     )
     from common.tables import read_folds, read_skipped
+    from common.tracking import tracked_run
     from common.trained import refuse_other_folds
 
     table, known, assigned = read_images(images), read_cells(cells), read_folds(folds)
     inputs, skipped = Inputs(FieldStore(fields), masks, known), read_skipped(fields)
     parts = {split: set(table.loc[table["split"] == split, "image_id"]) for split in ("train", "test")}
     refuse_other_folds(models, set(assigned["fold"]))
-    with exclusive(out), atomic(out) as part:
+    config = system_values("image_level", out.name, Path("params.yaml"))
+    with exclusive(out), atomic(out) as part, tracked_run("image_level", out.name, "predict", config) as run:
         part.mkdir()
         oof = predict_out_of_fold(models, inputs, assigned)
         test = predict_unseen(models, inputs, parts["test"])
@@ -58,6 +61,7 @@ def main(
             write_predictions(with_skipped(found.cells, wanted, skipped), part / f"{name}.parquet", wanted)
             images_found = with_skipped_images(found.images, parts[split] & skipped)
             write_image_predictions(images_found, part / f"{name}_images.parquet", sorted(parts[split]))
+        run.log({"predict/cells": len(oof.cells) + len(test.cells)})
         embeddings.mkdir(parents=True, exist_ok=True)
         if oof.embeddings is not None:
             fold_of = assigned.set_index("image_id")["fold"]

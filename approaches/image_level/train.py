@@ -32,7 +32,7 @@ def main(
     settings = load_recipe(Recipe, recipe, load_scale(params))
     config = settings.model_dump(mode="json")
     inputs = (images / "images.parquet", folds, fields / "index.parquet", fields / "params.json")
-    with training_run("image_level", recipe.stem, fold, config, out, *inputs) as place:
+    with training_run("image_level", recipe.stem, fold, config, out, *inputs, level="images") as place:
         known = read_images(images)
         chosen = known[training_images(known, load_section(QualityParams, params, "quality"))]
         train_fold(settings, fold, fields, image_targets(chosen), read_folds(folds), place)

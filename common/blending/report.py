@@ -98,6 +98,17 @@ def _compared(names: list[str], scores: np.ndarray, gains: np.ndarray) -> dict[s
     }
 
 
+def headline(found: dict[str, Any]) -> dict[str, float]:
+    """The comparable numbers of the report of ``blend_members``, by the keys of ``common.tracking``."""
+    weights = np.mean(list(found["weights"].values()), axis=0)
+    numbers = {f"blend/weight/{name}": float(w) for name, w in zip(found["members"], weights, strict=True)}
+    if mean := found["mean"]:
+        low, high = mean["interval"]
+        gains = {"blend/gain": mean["gain"], "blend/gain_low": low, "blend/gain_high": high}
+        numbers |= {"val/map_cell_weak": mean["blend"], **gains}
+    return numbers
+
+
 def terminal(found: dict[str, Any]) -> str:
     """The comparison as lines for a terminal: worst gain last."""
     lines = [f"{'cell AP against image labels':<44} {'best':>6} {'blend':>6} {'gain':>7}  95 %"]

@@ -18,22 +18,25 @@ def main(
     from common.blending.blend import Data, blend_members, summary
     from common.blending.members import members
     from common.blending.params import BlendParams
-    from common.blending.report import terminal
+    from common.blending.report import headline, terminal
     from common.cells import read_cells
     from common.files import atomic, exclusive
     from common.image_table import read_images
     from common.params import load_section
     from common.predictions import write_predictions
     from common.tables import read_folds
+    from common.tracking import tracked_run
 
     settings = load_section(BlendParams, params, "blend")
     folders = members(predictions, Path("approaches"))
     data = Data(read_images(images), read_cells(cells), read_folds(folds))
-    with exclusive(out), atomic(out) as part:
+    config = settings.model_dump(mode="json")
+    with exclusive(out), atomic(out) as part, tracked_run("blend", "all", "blend", config) as run:
         blend = blend_members(folders, data, settings)
         write_predictions(blend.oof, part / "oof.parquet", data.part("train")[0])
         write_predictions(blend.test, part / "test.parquet", data.part("test")[0])
         (part / "report.json").write_text(json.dumps(blend.report, indent=1) + "\n")
+        run.log(headline(blend.report))
     print(summary(blend.report))
     print(terminal(blend.report))
 

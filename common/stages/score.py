@@ -9,6 +9,17 @@ from typing import Any
 
 from common.commands import run_stage
 
+KEYS = {
+    "competition": {"mAP": "map_iou60", "mAP_mask_gt": "map_iou60_mask_gt"},
+    "weak": {
+        "cell_ap": "map_cell_weak",
+        "image_ap": "map_image",
+        "macro_f1": "macro_f1",
+        "micro_f1": "micro_f1",
+    },
+}
+"""What a dashboard shows of an entry, and under which key."""
+
 
 def main(
     predictions: Path,
@@ -23,7 +34,7 @@ def main(
     from common.cells import read_cells
     from common.files import atomic, exclusive
     from common.image_table import read_images
-    from common.params import load_section
+    from common.params import load_section, system_values
     from common.predictions import read_image_predictions, read_predictions
     from common.scoring import Guess, ScoreParams, entry_text, score_part
     from common.tracking import tracked_run
@@ -45,20 +56,18 @@ def main(
         )
     with exclusive(out), atomic(out) as file:
         file.write_text(entry_text(entry))
-    with tracked_run(approach, recipe, "score", {}) as run:
-        run.log({f"score/{name}": value for name, value in headline(entry).items()})
+    with tracked_run(approach, recipe, "score", system_values(approach, recipe, params)) as run:
+        run.log(found := headline(entry))
+    print(f"{approach}/{recipe}: {', '.join(f'{key} {value:.4g}' for key, value in found.items())}")
 
 
 def headline(entry: dict[str, Any]) -> dict[str, float]:
-    """The comparable numbers of an entry, for a dashboard."""
+    """The comparable numbers of an entry, by the keys of ``common.tracking``."""
     found: dict[str, float] = {}
-    for part in ("oof", "test"):
-        for kind, keys in (
-            ("competition", ("mAP", "mAP_mask_gt")),
-            ("weak", ("cell_ap", "image_ap", "macro_f1")),
-        ):
+    for part, prefix in (("oof", "val"), ("test", "test")):
+        for kind, keys in KEYS.items():
             values = (entry[part] or {}).get(kind) or {}
-            found |= {f"{part}/{key}": values[key] for key in keys if values.get(key) is not None}
+            found |= {f"{prefix}/{keys[key]}": values[key] for key in keys if values.get(key) is not None}
     return found
 
 
