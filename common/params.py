@@ -53,6 +53,18 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return given
 
 
+def read_scalar(word: str) -> Any:
+    """A word as YAML 1.2 reads it: ``1e-3`` is a number, ``no`` a text.
+
+    Raises:
+        ParamsError: it is no YAML.
+    """
+    try:
+        return YAML(typ="safe").load(word)
+    except YAMLError:
+        raise ParamsError(f"{word!r} is not YAML") from None
+
+
 def load_section(kind: type[M], path: Path, section: str) -> M:
     """Read one section of the root params.yaml.
 

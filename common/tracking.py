@@ -27,7 +27,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from common.errors import ParamsError
+from common.errors import MachineError, ParamsError
 from common.files import exclusive
 from common.redaction import redacted, redacted_words
 
@@ -190,6 +190,23 @@ def logged_in() -> bool:
     except wandb.errors.AuthenticationError as error:
         print(f"W&B: {redacted(str(error))}; this run stays here")
         return False
+
+
+@contextmanager
+def server_faults() -> Iterator[None]:
+    """Say in one line what W&B did not do.
+
+    Raises:
+        MachineError: instead of W&B's own errors.
+    """
+    import wandb
+
+    try:
+        yield
+    except wandb.errors.Error as error:
+        raise MachineError(
+            f"W&B: {redacted(str(error))}; try again later, or: wandb login --relogin"
+        ) from None
 
 
 def _answers(server: str) -> bool:
