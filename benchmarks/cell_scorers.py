@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from approaches.image_level.predicting import Inputs, predict_unseen
+from approaches.image_level.predicting import predict_unseen
 from approaches.image_level.scorers import SCORERS
 from common.cells import KEYS, read_cells
 from common.classes import PROBABILITIES
+from common.field_data import Inputs
 from common.fields import FieldStore
 from common.image_table import read_images
 from common.scoring import Guess, score_part

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from approaches.image_level.dataset import LabelledImages
 from approaches.image_level.network import build_network
 from approaches.image_level.recipe import Recipe
 from common.classes import CLASSES, COLORS
+from common.field_data import LabelledImages, Part
 from common.fields import FieldParams, FieldStore
 from common.forward import half_precision
 from common.images import Field, write_png
@@ -118,8 +118,8 @@ def main(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = store_of(Path(folder), options.size, items)
         targets = (np.random.default_rng(0).random((items, len(CLASSES))) < 0.2).astype(np.float32)
-        train = LabelledImages(store, np.arange(items), targets, recipe)
-        valid = LabelledImages(store, np.arange(options.batch), targets[: options.batch], recipe)
+        train = LabelledImages(store, Part(np.arange(items), targets), recipe)
+        valid = LabelledImages(store, Part(np.arange(options.batch), targets[: options.batch]), recipe)
         ours, peer = [], []
         for _ in range(options.epochs):
             peer.append(of_a_tensor(recipe, train, options.batches))

@@ -22,19 +22,20 @@ def orient(pixels: np.ndarray, rng: Rng) -> np.ndarray:
     return turned.swapaxes(0, 1) if rng.random() < 0.5 else turned
 
 
-def rotate(pixels: np.ndarray, degrees: float, rng: Rng) -> np.ndarray:
+def rotate(pixels: np.ndarray, degrees: float, rng: Rng, ids: bool = False) -> np.ndarray:
     """Turn about the middle by up to ``degrees`` either way, in the same frame; 0 comes in from outside."""
     height, width = pixels.shape[:2]
     turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), rng.uniform(-degrees, degrees), 1)
-    return _with_channels(cv2.warpAffine(pixels, turn, (width, height), flags=cv2.INTER_LINEAR), pixels)
+    how = cv2.INTER_NEAREST if ids else cv2.INTER_LINEAR
+    return _with_channels(cv2.warpAffine(pixels, turn, (width, height), flags=how), pixels)
 
 
-def rescale(pixels: np.ndarray, share: float, rng: Rng) -> np.ndarray:
+def rescale(pixels: np.ndarray, share: float, rng: Rng, ids: bool = False) -> np.ndarray:
     """Resize by 1 - ``share`` to 1 + ``share``; then cut a random window, or pad with 0 around (system E, 46th)."""
     height, width = pixels.shape[:2]
     scale = 1 + rng.uniform(-share, share)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    sized = _with_channels(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), pixels)
+    sized = _resize(pixels, size, ids)
     if scale >= 1:
         top, left = (int(rng.integers(0, extra + 1)) for extra in (size[1] - height, size[0] - width))
         return sized[top : top + height, left : left + width]
@@ -44,10 +45,42 @@ def rescale(pixels: np.ndarray, share: float, rng: Rng) -> np.ndarray:
     return out
 
 
-def relight(pixels: np.ndarray, share: float, rng: Rng) -> np.ndarray:
+def crop(pixels: np.ndarray, least: float, rng: Rng, ids: bool = False) -> np.ndarray:
+    """A window of ``least`` to 1 of the area, 3 : 4 to 4 : 3, resized to the whole (system C, 15th place; mode 2).
+
+    Albumentations' RandomResizedCrop: ten tries for a window that fits, then the whole picture.
+    """
+    height, width = pixels.shape[:2]
+    for _ in range(10):
+        area, ratio = rng.uniform(least, 1) * height * width, np.exp(rng.uniform(-1, 1) * np.log(4 / 3))
+        rows, columns = round((area / ratio) ** 0.5), round((area * ratio) ** 0.5)
+        if 0 < rows <= height and 0 < columns <= width:
+            top, left = (int(rng.integers(0, rest + 1)) for rest in (height - rows, width - columns))
+            return _resize(pixels[top : top + rows, left : left + columns], (width, height), ids)
+    return pixels
+
+
+def griddrop(pixels: np.ndarray, parts: float, rng: Rng, ids: bool = False) -> np.ndarray:
+    """Black squares on a grid whose unit is a ``parts``-th of the side to all of it (system C; modes 3 to 5: 4 or 3).
+
+    A square is 0.4 of its unit wide, as in albumentations' GridDropout of that ratio.
+    """
+    side = min(pixels.shape[:2])
+    unit = int(rng.integers(max(2, int(side / parts)), max(2, side) + 1))
+    hole = max(1, int(0.4 * unit))
+    kept = []
+    for length in pixels.shape[:2]:
+        first = int(rng.integers(0, unit - hole + 1))
+        kept.append((np.arange(length) - first) % unit >= hole)
+    return pixels * (kept[0][:, None] | kept[1])[..., None]
+
+
+def relight(pixels: np.ndarray, share: float, rng: Rng, ids: bool = False) -> np.ndarray:
     """Contrast x (1 +- ``share``), brightness +- ``share`` of white, for all channels alike (system E)."""
     white = np.iinfo(pixels.dtype).max
     contrast, brightness = 1 + rng.uniform(-share, share), rng.uniform(-share, share) * white
+    if ids:
+        return pixels
     if pixels.dtype == np.uint8:
         table = np.clip(np.rint(np.arange(256) * contrast + brightness), 0, white).astype(np.uint8)
         return table[pixels]
@@ -61,10 +94,12 @@ FIXED: dict[str, Callable[[np.ndarray, Rng], np.ndarray]] = {
     "transpose": lambda pixels, rng: pixels.swapaxes(0, 1),
     "orient": orient,
 }
-BY_VALUE: dict[str, tuple[Callable[[np.ndarray, float, Rng], np.ndarray], float]] = {
+BY_VALUE: dict[str, tuple[Callable[[np.ndarray, float, Rng, bool], np.ndarray], float]] = {
     "rotate": (rotate, 180.0),
     "rescale": (rescale, 0.9),
     "relight": (relight, 1.0),
+    "crop": (crop, 1.0),
+    "griddrop": (griddrop, 16.0),
 }
 """Each with the largest value it takes."""
 ENTRY = re.compile(r"([a-z]+)(?:=(\d+(?:\.\d+)?))?(?:@(\d+(?:\.\d+)?))?")
@@ -101,13 +136,23 @@ Augmentation = Annotated[str, AfterValidator(check_entry)]
 """The field of a recipe."""
 
 
-def augment(pixels: np.ndarray, entries: tuple[Augmentation, ...], rng: Rng) -> np.ndarray:
-    """Apply each entry, in order, with its probability, to a (H, W, C) uint8 or uint16 picture."""
+def augment(pixels: np.ndarray, entries: tuple[Augmentation, ...], rng: Rng, ids: bool = False) -> np.ndarray:
+    """Apply each entry, in order, with its probability, to a (H, W, C) uint8 or uint16 picture.
+
+    Args:
+        ids: the values are numbers of cells, which move but do not mix. A picture and its mask stay together where
+            both are augmented by equal generators.
+    """
     for entry in entries:
         name, value, probability = parse(entry)
         if rng.random() < probability:
-            pixels = FIXED[name](pixels, rng) if value is None else BY_VALUE[name][0](pixels, value, rng)
+            pixels = FIXED[name](pixels, rng) if value is None else BY_VALUE[name][0](pixels, value, rng, ids)
     return pixels
+
+
+def _resize(pixels: np.ndarray, size: tuple[int, int], ids: bool) -> np.ndarray:
+    how = cv2.INTER_NEAREST_EXACT if ids else cv2.INTER_LINEAR
+    return _with_channels(cv2.resize(pixels, size, interpolation=how), pixels)
 
 
 def _with_channels(pixels: np.ndarray, like: np.ndarray) -> np.ndarray:

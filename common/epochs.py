@@ -169,17 +169,17 @@ class Training:
             with self.fabric.autocast():
                 logits = network(pixels).float()
             loss = self.step.loss(logits, targets).item() * len(rows)
-            found.append((logits.sigmoid().cpu().numpy(), targets.cpu().numpy(), loss))
+            judged = self.step.judged(logits.sigmoid(), targets)
+            found.append((*(each.cpu().numpy() for each in judged), loss, len(rows)))
             if self.fabric.world_size == 1:  # the others may have fewer batches, and would not answer
                 self._pause()
-        probabilities, labels, losses = zip(*gather(self.fabric, found), strict=True)
+        probabilities, labels, losses, items = zip(*gather(self.fabric, found), strict=True)
         all_probabilities, all_labels = np.concatenate(probabilities), np.concatenate(labels)
         if np.isnan(all_probabilities).any():
             raise DataError(
                 f"epoch {self.batches.epoch}: the network answers NaN to validation items; lower optimizer.lr"
             )
-        mean_loss = sum(losses) / len(all_labels)
-        return {"val/loss": mean_loss} | validation_metrics(all_probabilities, all_labels)
+        return {"val/loss": sum(losses) / sum(items)} | validation_metrics(all_probabilities, all_labels)
 
     def _placed(self, pixels: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         there: dict[str, Any] = {"device": self.fabric.device, "non_blocking": True}

@@ -8,7 +8,10 @@ from torch import Tensor, nn
 
 
 class Labelled(Protocol):
-    """A training set, indexed by ``(epoch, index)``: (pixels (C, H, W), targets (classes,), row)."""
+    """A training set, indexed by ``(epoch, index)``: (pixels (C, H, W), targets, row).
+
+    Targets are (classes,), or what the step's loss and ``judged`` know how to read.
+    """
 
     targets: np.ndarray
     """(N, classes), for samplers."""
@@ -35,7 +38,7 @@ class Step:
         self.name, self.first_epoch = name, first_epoch
 
     def training_loss(
-        self, forward: Callable[[Tensor], Tensor], pixels: Tensor, targets: Tensor, share: float
+        self, forward: Callable[..., Tensor], pixels: Tensor, targets: Tensor, share: float
     ) -> Tensor:
         """What is made small; a subclass may ask for more than the logits.
 
@@ -44,3 +47,7 @@ class Step:
             share: of the step that is behind us, from 0.
         """
         return self.loss(forward(pixels), targets)
+
+    def judged(self, probabilities: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """What the metrics of validation compare, (n, classes) each; a subclass may choose columns or pool maps."""
+        return probabilities, targets

@@ -5,12 +5,12 @@ n cells, C = 19 classes, k of them looked for, H x W pixels.
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from approaches.cam_seg.pooling import CellPixels
 from approaches.cam_seg.recipe import CellLabelParams, Confidence
 from common.classes import NEGATIVE
+from common.fields import fit
 
 
 @dataclass(frozen=True)
@@ -98,10 +98,8 @@ def gather_evidence(
 def at_size(
     cells: np.ndarray, nuclei: np.ndarray, protein: np.ndarray, size_px: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Masks and the protein channel of a field at the size of ``CellLabelParams``, a square as in system C."""
-    size = (size_px, size_px)
-    small = [cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST) for mask in (cells, nuclei)]
-    return small[0], small[1], cv2.resize(protein, size, interpolation=cv2.INTER_LINEAR)
+    """Masks and the protein channel of a field as a square of ``size_px``, fitted as networks see the field."""
+    return fit(cells, size_px, nearest=True), fit(nuclei, size_px, nearest=True), fit(protein, size_px)
 
 
 def _least_area(maps: np.ndarray, params: CellLabelParams) -> float:

@@ -3,21 +3,38 @@
 B pictures, C channels, F features, K maps (19 classes, then sub-classes), h x w their grid.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout, normalize
 
-from approaches.cam_seg.recipe import SegmenterParams
+from approaches.cam_seg.recipe import Recipe, SegmenterParams
 from common.backbones import LOAD_ERRORS, BackboneParams, avoid_retries, build_features
 from common.classes import CLASSES
 from common.errors import MissingWeightsError, ParamsError
+from common.recipes import Normalize
 from common.torchvision_ops import declare_torchvision_ops
 from common.tta import see
 
 RGB = 3
 """Published weights know so many channels."""
+
+
+class Scale(nn.Module):
+    """Pixels (B, C, H, W), uint8 or in [0, 1], to mean 0 and standard deviation 1."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, normalize: Normalize) -> None:
+        super().__init__()
+        for name in ("mean", "std"):
+            self.register_buffer(name, torch.tensor(getattr(normalize, name)).reshape(-1, 1, 1))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """The shape stays."""
+        return ((pixels if pixels.is_floating_point() else pixels.float() / 255) - self.mean) / self.std
 
 
 class CamClassifier(nn.Module):
@@ -28,17 +45,23 @@ class CamClassifier(nn.Module):
 
     def __init__(self, backbone: nn.Module, width: int, sub_classes: int = 0, drop: float = 0.0) -> None:
         super().__init__()
+        self.scale: nn.Module = nn.Identity()
         self.backbone, self.width, self.drop = backbone, width, drop
         self.classes = _head(width, len(CLASSES))
         self.sub_classes = _head(width, sub_classes) if sub_classes else None
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, K) logits."""
-        return self.logits_of(self.features(pixels))
+    def forward(
+        self, pixels: Tensor, read: Callable[["CamClassifier", Tensor], Tensor] | None = None
+    ) -> Tensor:
+        """(B, C, H, W) to (B, K) logits; or what ``read`` makes of the network and the pixels.
+
+        A training gives precision and devices to this method alone: a loss of more than logits has to come through it.
+        """
+        return self.logits_of(self.features(pixels)) if read is None else read(self, pixels)
 
     def features(self, pixels: Tensor) -> Tensor:
         """(B, C, H, W) to (B, F, h, w)."""
-        features: Tensor = self.backbone.forward_features(pixels)  # type: ignore[operator]
+        features: Tensor = self.backbone.forward_features(self.scale(pixels))  # type: ignore[operator]
         return features
 
     def maps_of(self, features: Tensor) -> Tensor:
@@ -50,6 +73,24 @@ class CamClassifier(nn.Module):
         """(B, F, h, w) to (B, K)."""
         pooled = dropout(features.mean((2, 3), keepdim=True), self.drop, self.training)
         return self.maps_of(pooled).flatten(1)
+
+
+def classifier_of(recipe: Recipe, sub_classes: int, pretrained: bool = True) -> CamClassifier:
+    """The classifier of a recipe; not ``pretrained``: with random weights, to be loaded.
+
+    Raises:
+        ParamsError, MissingWeightsError: as ``build_classifier``.
+    """
+    wanted = recipe.backbone.model_copy(update={"pretrained": recipe.backbone.pretrained and pretrained})
+    network = build_classifier(wanted, len(recipe.view.channels), sub_classes)
+    network.scale = Scale(recipe.normalize)
+    return network
+
+
+def segmenter_of(recipe: Recipe, pretrained: bool = True) -> nn.Module:
+    """The U-Net of a recipe; else as ``classifier_of``."""
+    wanted = recipe.segmenter.model_copy(update={"pretrained": recipe.segmenter.pretrained and pretrained})
+    return nn.Sequential(Scale(recipe.normalize), build_segmenter(wanted, len(recipe.view.channels)))
 
 
 def build_classifier(params: BackboneParams, channels: int, sub_classes: int = 0) -> CamClassifier:

@@ -2,8 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from common.classes import CLASSES
+from common.field_data import FieldRecipe
 from common.params import Params
 from common.tta import Views
 
@@ -81,6 +83,8 @@ class FairParams(Params):
 class MapParams(Params):
     """Class activation maps."""
 
+    size_px: int = Field(default=64, ge=1)
+    """Of a map on disk; a network of stride 32 gives 16 to 22 places to a side of 512 px (ours: bounds the cache)."""
     epsilon: float = Field(default=1e-5, gt=0)
     """Added to a map's maximum before the map is divided by it."""
     zero: float = Field(default=1e-6, ge=0)
@@ -133,3 +137,49 @@ class PseudoMaskParams(Params):
 
     threshold: Share = 0.225
     """A cell shows the classes with at least this confidence; C tuned it on the public leaderboard (0.15 before)."""
+
+
+class Ensemble(Params):
+    """The part of each kind of network in the prediction; folds have equal parts of it."""
+
+    classifier: Member = Member(weight=0.5, role="both")
+    segmenter: Member = Member(weight=0.5, role="maps")
+
+
+class Recipe(FieldRecipe):
+    """A competing system that goes from maps over pseudo masks to a segmentation network.
+
+    Its steps are ``round_0`` and ``round_1`` of the classifier, and ``segment``.
+    """
+
+    subcategories: SubcategoryParams | None
+    """Without them round 1 is off, and the classifier is that of round 0."""
+    round_1_from: Literal["backbone", "round_0"] = "backbone"
+    """Round 1 starts anew, like the published commands; or from the weights of round 0."""
+    puzzle: PuzzleParams | None = None
+    fair: FairParams | None = None
+    maps: MapParams = MapParams()
+    pseudo_maps: Literal["out_of_fold", "in_fold"] = "out_of_fold"
+    """Whether the maps of a training image come from the classifier that did not see it, or, as published, from those
+    that did."""
+    pseudo: CellLabelParams = CellLabelParams()
+    """How training images' cells are labelled."""
+    pseudo_masks: PseudoMaskParams = PseudoMaskParams()
+    segmenter: SegmenterParams
+    segmenter_views: Views = ("identity", "hflip", "vflip")
+    cells: CellLabelParams = CellLabelParams(confidence="cam_rate_mean", background_rule=False)
+    """How cells are predicted."""
+    ensemble: Ensemble = Ensemble()
+
+    @model_validator(mode="after")
+    def _name_the_steps(self) -> "Recipe":
+        if tuple(self.steps) != ("round_0", "round_1", "segment"):
+            raise ValueError(
+                "steps are round_0, round_1 and segment; `subcategories: null` turns round_1 off"
+            )
+        return self
+
+    @property
+    def sub_classes(self) -> int:
+        """Outputs of the final classifier beside those of the classes."""
+        return len(CLASSES) * self.subcategories.clusters if self.subcategories else 0

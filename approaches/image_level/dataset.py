@@ -8,39 +8,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from approaches.image_level.recipe import Recipe
-from common.augment import augment
 from common.cells import cell_mask_path, read_mask
+from common.field_data import to_tensor
 from common.fields import FieldStore, FieldView, fit
-
-
-class LabelledImages(Dataset[tuple[Tensor, Tensor, int]]):
-    """One item an image: ``(pixels, targets, row)``, indexed by item, or by ``(epoch, item)`` for augmented pixels.
-
-    ``pixels`` is (C, size, size) uint8; ``targets`` is (classes,) float32; ``row`` is the image's row in the store.
-    """
-
-    def __init__(self, store: FieldStore, rows: np.ndarray, targets: np.ndarray, recipe: Recipe) -> None:
-        store.refuse_view(recipe.view)
-        self.store, self.rows, self.targets = store, rows, targets.astype(np.float32)
-        self.recipe = recipe
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def name(self, row: int) -> str:
-        """The id of the image in a row of the store."""
-        return str(self.store.index["image_id"].iat[row])
-
-    def __getitem__(self, key: int | tuple[int, int]) -> tuple[Tensor, Tensor, int]:
-        epoch, item = key if isinstance(key, tuple) else (None, key)
-        row = int(self.rows[item])
-        pixels = self.store.read(row, self.recipe.view)
-        if epoch is not None:
-            pixels = augment(
-                pixels, self.recipe.augment, np.random.default_rng((self.recipe.seed, epoch, row))
-            )
-        return to_tensor(pixels), torch.from_numpy(self.targets[item]), row
 
 
 class SegmentedImages(Dataset[tuple[Tensor, Tensor, int]]):
@@ -80,8 +50,3 @@ def number_cells(mask: np.ndarray, cells: pd.DataFrame, side: int) -> np.ndarray
     y, x = np.minimum(centres.astype(int), side - 1).T
     small[y, x] = lost + 1
     return small
-
-
-def to_tensor(pixels: np.ndarray) -> Tensor:
-    """(H, W, C) -> (C, H, W)."""
-    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))

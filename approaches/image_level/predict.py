@@ -30,8 +30,9 @@ def main(
     """
     import numpy as np
 
-    from approaches.image_level.predicting import Inputs, predict_out_of_fold, predict_unseen
+    from approaches.image_level.predicting import predict_out_of_fold, predict_unseen
     from common.cells import KEYS, read_cells
+    from common.field_data import Inputs
     from common.fields import FieldStore
     from common.files import atomic, exclusive
     from common.image_table import read_images
@@ -80,8 +81,9 @@ def predict_cells(models: Path, data: Path) -> "pd.DataFrame":
     Raises:
         MissingWeightsError: ``models`` holds no trained fold.
     """
-    from approaches.image_level.predicting import Inputs, predict_unseen
+    from approaches.image_level.predicting import predict_unseen
     from common.cells import read_cells
+    from common.field_data import Inputs
     from common.fields import FieldStore
 
     store = FieldStore(data / "fields")

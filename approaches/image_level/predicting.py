@@ -1,6 +1,5 @@
 """Predicts images and their cells with the trained folds of a recipe."""
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +14,7 @@ from approaches.image_level.recipe import Recipe
 from approaches.image_level.scorers import score_cells
 from common.cells import KEYS
 from common.classes import PROBABILITIES
-from common.fields import FieldStore
+from common.field_data import Inputs
 from common.forward import half_precision, loader_options, make_ready
 from common.negative_class import with_negative
 from common.progress import track
@@ -31,28 +30,6 @@ class Found(NamedTuple):
     """A prediction table."""
     embeddings: np.ndarray | None
     """(N, E) float16, a row for each of ``cells``, where the recipe publishes them."""
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What a prediction reads: the field store, the folder of masks, and the cells table."""
-
-    fields: FieldStore
-    masks: Path
-    cells: pd.DataFrame
-
-    def rows(self, image_ids: set[str]) -> np.ndarray:
-        """Where the store holds these images."""
-        return np.flatnonzero(self.fields.index["image_id"].isin(image_ids))
-
-    def ids(self, rows: np.ndarray) -> np.ndarray:
-        """The ids of images by row of the store."""
-        return self.fields.index["image_id"].to_numpy()[rows]
-
-    def cells_of(self, rows: np.ndarray) -> list[pd.DataFrame]:
-        """The cells of each image."""
-        groups = dict(list(self.cells.groupby("image_id")))
-        return [groups.get(image_id, self.cells.head(0)) for image_id in self.ids(rows)]
 
 
 def predict_out_of_fold(models: Path, inputs: Inputs, folds: pd.DataFrame) -> Found:

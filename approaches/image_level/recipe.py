@@ -2,11 +2,10 @@
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from common.fields import FieldView
+from common.field_data import FieldRecipe
 from common.params import Params
-from common.recipes import NetworkRecipe
 from common.tta import Views
 
 
@@ -29,18 +28,12 @@ class CellParams(Params):
     """Test-time views, of cells and images."""
 
 
-class Recipe(NetworkRecipe):
+class Recipe(FieldRecipe):
     """One competing system that learns from whole images."""
 
-    view: FieldView
     extra_stem_pool: bool = False
     """Another 2 x 2 max pooling behind the stem (system A), which makes pictures of 1024 px affordable."""
     head: Head = Head()
     cells: CellParams
     embeddings: bool = False
     """Whether the cells' features are published, too."""
-
-    @model_validator(mode="after")
-    def _normalise_each_channel(self) -> "Recipe":
-        self.normalize.check(len(self.view.channels))
-        return self

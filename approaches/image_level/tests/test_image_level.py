@@ -11,14 +11,13 @@ import pytest
 import torch
 
 from approaches.image_level import predicting
-from approaches.image_level.dataset import LabelledImages
 from approaches.image_level.learning import train_fold
 from approaches.image_level.network import build_network
-from approaches.image_level.predicting import Inputs
 from approaches.image_level.recipe import Recipe
 from common.cells import measure_cells
 from common.classes import CLASSES, COLORS, PROBABILITIES
 from common.errors import DataError, ParamsError
+from common.field_data import Inputs, LabelledImages, Part
 from common.fields import FieldParams, FieldStore
 from common.images import Field, write_png
 from common.losses.recipe import Focal, HardLog, Lovasz
@@ -120,7 +119,7 @@ def test_the_published_network_of_system_a_has_its_size() -> None:
 
 def test_augmented_pixels_depend_on_epoch_and_image_only(inputs: Inputs, small: Recipe) -> None:
     targets = np.zeros((4, len(CLASSES)))
-    one, other = (LabelledImages(inputs.fields, np.arange(4), targets, small) for _ in range(2))
+    one, other = (LabelledImages(inputs.fields, Part(np.arange(4), targets), small) for _ in range(2))
     assert all(torch.equal(one[3, i][0], other[3, i][0]) for i in range(4))
     assert any(not torch.equal(one[3, i][0], one[4, i][0]) for i in range(4))
     assert [one.name(row) for row in range(4)] == IDS
@@ -179,5 +178,5 @@ def test_a_view_that_the_store_does_not_keep_is_refused(inputs: Inputs, small: R
         ParamsError, match="the recipe's view wants size_px 64, the store keeps fields of 48 px"
     ):
         LabelledImages(
-            inputs.fields, np.arange(4), np.zeros((4, 19)), small.model_copy(update={"view": view})
+            inputs.fields, Part(np.arange(4), np.zeros((4, 19))), small.model_copy(update={"view": view})
         )

@@ -1,0 +1,68 @@
+"""Predicts every image and every cell: training images out of fold, test images by all folds.
+
+python -m approaches.cam_seg.predict --models data/models/cam_seg/sccam_unet --images data/images --fields data/fields
+--masks data/masks --cells data/cells.parquet --folds data/folds.parquet --out data/predictions/cam_seg/sccam_unet
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from common.commands import run_stage
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def main(models: Path, images: Path, fields: Path, masks: Path, cells: Path, folds: Path, out: Path) -> None:
+    """Predict everything: --out gets {oof,test}.parquet and {oof,test}_images.parquet."""
+    from approaches.cam_seg.predicting import predict_out_of_fold, predict_unseen
+    from common.cells import read_cells
+    from common.field_data import Inputs
+    from common.fields import FieldStore
+    from common.files import atomic, exclusive
+    from common.image_table import read_images
+    from common.predictions import (
+        with_skipped,
+        with_skipped_images,
+        write_image_predictions,
+        write_predictions,
+    )
+    from common.tables import read_folds, read_skipped
+    from common.trained import refuse_other_folds
+
+    table, known, assigned = read_images(images), read_cells(cells), read_folds(folds)
+    inputs, skipped = Inputs(FieldStore(fields), masks, known), read_skipped(fields)
+    parts = {split: set(table.loc[table["split"] == split, "image_id"]) for split in ("train", "test")}
+    refuse_other_folds(models, set(assigned["fold"]))
+    with exclusive(out), atomic(out) as part:
+        part.mkdir()
+        oof = predict_out_of_fold(models, inputs, assigned)
+        test = predict_unseen(models, inputs, parts["test"])
+        for split, name, found in (("train", "oof", oof), ("test", "test", test)):
+            wanted = known[known["image_id"].isin(parts[split])]
+            write_predictions(with_skipped(found.cells, wanted, skipped), part / f"{name}.parquet", wanted)
+            images_found = with_skipped_images(found.images, parts[split] & skipped)
+            write_image_predictions(images_found, part / f"{name}_images.parquet", sorted(parts[split]))
+
+
+def predict_cells(models: Path, data: Path) -> "pd.DataFrame":
+    """Predict all cells of ``data``, a folder like data/ with images none of which was trained on.
+
+    Returns:
+        A prediction table.
+
+    Raises:
+        MissingWeightsError: ``models`` holds no trained fold, or one without its U-Net.
+    """
+    from approaches.cam_seg.predicting import predict_unseen
+    from common.cells import read_cells
+    from common.field_data import Inputs
+    from common.fields import FieldStore
+
+    store = FieldStore(data / "fields")
+    inputs = Inputs(store, data / "masks", read_cells(data / "cells.parquet"))
+    return predict_unseen(models, inputs, set(store.index["image_id"])).cells
+
+
+if __name__ == "__main__":
+    run_stage(main)
