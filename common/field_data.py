@@ -15,6 +15,7 @@ from common.augment import augment
 from common.classes import PROBABILITIES
 from common.errors import DataError
 from common.fields import FieldStore, FieldView
+from common.images import to_uint8
 from common.recipes import NetworkRecipe
 
 
@@ -86,7 +87,7 @@ class LabelledImages(Dataset[Any]):
 
     def picture(self, row: int, epoch: int | None) -> np.ndarray:
         """The (size, size, C) pixels of an image before augmentation; a subclass may change them by epoch."""
-        return self.store.read(row, self.recipe.view)
+        return to_uint8(self.store.read(row, self.recipe.view))
 
     def generator(self, epoch: int, row: int) -> np.random.Generator:
         """What an image is augmented by in an epoch."""

@@ -2,6 +2,8 @@
 
 import importlib
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +16,7 @@ from common.cells import cell_mask_path, read_mask
 from common.crops import CropParams
 from common.cutting import write_store
 from common.errors import MissingWeightsError, ParamsError
+from common.explaining import explain
 from common.fields import FieldParams
 from common.files import atomic
 from common.image_table import fields_of
@@ -23,6 +26,7 @@ from common.overlay import write_overlay
 from common.parallel import pmap
 from common.params import load_section
 from common.predictions import check_predictions, write_predictions
+from common.progress import track
 from common.reducing import write_fields
 from common.roster import recipes_on
 from common.segmentation.segmenters import SegmentParams, segment_fields, write_blank_masks
@@ -79,6 +83,55 @@ class Predicted:
     empty: list[str]
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A folder like data/ with images of a user, their cells, and the ids of images without a cell."""
+
+    data: Path
+    images: pd.DataFrame
+    fields: list[Field]
+    cells: pd.DataFrame
+    empty: list[str]
+
+
+@contextmanager
+def prepared(folder: Path, masks: Path, params: Path) -> Iterator[Prepared]:
+    """Make of ``folder`` what trained systems read; ``masks`` is written, all else goes at the end.
+
+    Raises:
+        DataError: images that cannot be used; all of them are listed before anything is computed.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        data = Path(scratch)
+        images = ingest(folder_entries(folder), "folder", data / "images", "link")
+        fields = fields_of(images, data / "images")
+        cells, empty = segment_to(fields, masks, load_section(SegmentParams, params, "segment"))
+        write_blank_masks(images, masks)
+        (data / "masks").symlink_to(masks.resolve(), target_is_directory=True)
+        cells.to_parquet(data / "cells.parquet", index=False)
+        write_store(fields, masks, cells, load_section(CropParams, params, "crops"), data / "crops")
+        write_fields(fields, load_section(FieldParams, params, "fields"), data / "fields")
+        yield Prepared(data, images, fields, cells, empty)
+
+
+def explain_folder(folder: Path, out: Path, system: System, top: int, params: Path = PARAMS) -> int:
+    """Draw where a system's first network sees the ``top`` classes of each cell: ``<ID>/<cell>_<class>.png``.
+
+    Returns:
+        How many pictures there are.
+
+    Raises:
+        DataError: as ``prepared``.
+        ParamsError: the package grad-cam is not installed.
+    """
+    with prepared(folder, out / "masks", params) as ready:
+        predictions = _predict_cells(system, ready.data, ready.cells)
+        module = importlib.import_module(f"{system.module.__package__}.explain")
+        given = module.explainable(system.models, ready.data)
+        paths = explain(given, predictions, top, out)
+        return sum(1 for _ in track(paths, top * len(ready.cells), "pictures"))
+
+
 def predict_folder(folder: Path, out: Path, systems: list[System], params: Path = PARAMS) -> Predicted:
     """Predict all images of ``folder``; several systems are averaged.
 
@@ -88,26 +141,17 @@ def predict_folder(folder: Path, out: Path, systems: list[System], params: Path 
     Raises:
         DataError: images that cannot be used; all of them are listed before anything is computed.
     """
-    with tempfile.TemporaryDirectory() as scratch:
-        data = Path(scratch)
-        images = ingest(folder_entries(folder), "folder", data / "images", "link")
-        fields = fields_of(images, data / "images")
-        masks = out / "masks"
-        cells, empty = segment_to(fields, masks, load_section(SegmentParams, params, "segment"))
-        write_blank_masks(images, masks)
-        (data / "masks").symlink_to(masks.resolve(), target_is_directory=True)
-        cells.to_parquet(data / "cells.parquet", index=False)
-        write_store(fields, masks, cells, load_section(CropParams, params, "crops"), data / "crops")
-        write_fields(fields, load_section(FieldParams, params, "fields"), data / "fields")
-        predictions = mean_of([_predict_cells(system, data, cells) for system in systems])
-        write_predictions(predictions, out / "cells.parquet", cells)
-        _draw(fields, masks, predictions, out / "overlays")
+    masks = out / "masks"
+    with prepared(folder, masks, params) as ready:
+        predictions = mean_of([_predict_cells(system, ready.data, ready.cells) for system in systems])
+        write_predictions(predictions, out / "cells.parquet", ready.cells)
+        _draw(ready.fields, masks, predictions, out / "overlays")
     with atomic(out / "submission.csv") as file:
         write_submission(
-            file, images, predictions, lambda image_id: read_mask(cell_mask_path(masks, image_id))
+            file, ready.images, predictions, lambda image_id: read_mask(cell_mask_path(masks, image_id))
         )
-        validate_submission(file, images)
-    return Predicted(images, predictions, empty)
+        validate_submission(file, ready.images)
+    return Predicted(ready.images, predictions, ready.empty)
 
 
 def _predict_cells(system: System, data: Path, cells: pd.DataFrame) -> pd.DataFrame:

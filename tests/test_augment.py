@@ -115,6 +115,43 @@ def test_relighting_changes_contrast_and_brightness_within_its_share(dtype: type
     assert sum(black == 0 for black in blacks) == pytest.approx(100, abs=25)  # darker and brighter alike
 
 
+GEOMETRY = ("rotate=90@1", "rescale=0.3@1", "crop=0.5@1", "orient@1", "griddrop=4@1", "relight=0.2@1")
+
+
+@pytest.mark.parametrize("entry", GEOMETRY)
+def test_a_mask_moves_with_its_picture_and_its_numbers_do_not_mix(entry: str) -> None:
+    mask = np.zeros((64, 64, 1), np.uint16)
+    mask[8:40, 4:30], mask[36:60, 34:60] = 700, 300
+    pixels = (mask > 0).astype(np.uint8) * 200
+    for seed in range(10):
+        moved = augment(mask, (entry,), np.random.default_rng(seed), ids=True)[..., 0]
+        seen = augment(pixels, (entry,), np.random.default_rng(seed))[..., 0]
+        assert set(np.unique(moved)) <= {0, 300, 700}
+        floor = 0 if entry.startswith("relight") else 100
+        assert ((seen > max(floor, np.median(seen[moved == 0]))) == (moved > 0)).mean() > 0.9
+
+
+def test_a_crop_shows_a_window_at_full_size() -> None:
+    pixels = np.arange(100, dtype=np.uint8)[:, None, None].repeat(100, 1)
+    rng, shown = np.random.default_rng(0), []
+    for _ in range(100):
+        found = augment(pixels, ("crop=0.75@1",), rng)
+        assert found.shape == pixels.shape
+        shown.append((int(found.max()) - int(found.min()) + 1) / 100)
+    assert 0.74 < min(shown) < 0.85  # 0.75 of the area at 4 : 3 is 0.75 of the height
+    assert max(shown) == pytest.approx(1, abs=0.02)
+
+
+def test_dropped_squares_hide_two_fifths_of_both_sides_of_their_unit() -> None:
+    rng, hidden = np.random.default_rng(0), []
+    for _ in range(200):
+        found = augment(np.full((96, 96, 2), 9, np.uint8), ("griddrop=4@1",), rng)[..., 0]
+        hidden.append((found == 0).mean())
+        assert set(np.unique(found)) == {0, 9}
+    assert np.mean(hidden) == pytest.approx(0.16, abs=0.03)
+    assert (found[0] == 0).any() or (found == 0).any()
+
+
 @pytest.mark.parametrize(
     ("entry", "message"),
     [

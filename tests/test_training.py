@@ -333,3 +333,21 @@ def test_the_chain_of_the_benchmark_uses_all_that_remembers() -> None:
     assert first.trainer.ema
     assert first.trainer.accumulate > 1
     assert second.trainer.swa_from is not None
+
+
+class Split(Step):
+    """Judges each item twice, by its first class alone."""
+
+    def judged(self, probabilities: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        return probabilities[:, :1].repeat(2, 1), targets[:, :1].repeat(2, 1)
+
+
+def test_a_step_chooses_what_is_judged_and_the_loss_stays_a_mean_over_items(tmp_path: Path) -> None:
+    params = step_of(epochs=1)
+    rows = []
+    for kind in (Step, Split):
+        step = kind(make_network(), params.loss)
+        rows.append(fit(step, Points(0), Points(1, 30), params, tmp_path / kind.__name__, SAY_NOTHING)[0])
+    whole, split = rows
+    assert split["val/loss"] == pytest.approx(whole["val/loss"])
+    assert split["val/map"] != whole["val/map"]

@@ -102,9 +102,199 @@ def trained(inputs: Inputs, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_it_all_runs(trained: Path, inputs: Inputs) -> None:
+def test_sccam_unet_is_system_c() -> None:
+    recipe = load_recipe(Recipe, RECIPE, "full")
+    first, second, segment = recipe.steps.values()
+    assert (recipe.backbone.name, recipe.view.size_px, len(recipe.view.channels)) == ("resnet50", 512, 4)
+    assert [step.optimizer.lr for step in (first, second, segment)] == [0.5, 0.005, 0.25]
+    assert [step.trainer.batch_size for step in (first, second, segment)] == [40, 40, 12]
+    for step in recipe.steps.values():
+        assert (step.optimizer.name, step.optimizer.momentum, step.optimizer.weight_decay) == (
+            "sgd",
+            0.9,
+            4e-5,
+        )
+        assert step.schedule.warmup_cosine is not None
+        assert step.schedule.warmup_cosine.warmup == 0.1
+        assert (step.trainer.seed, step.trainer.monitor) == (42, "val/loss")
+    assert first.loss.focal == Focal(gamma=2, reduction="sum_classes")
+    assert segment.loss.focal == Focal(gamma=2, reduction="mean")
+    assert recipe.subcategories is not None
+    assert (recipe.sub_classes, recipe.subcategories.loss_weight) == (190, 5)
+    assert (recipe.pseudo.confidence, recipe.cells.confidence) == ("cam_rate", "cam_rate_mean")
+    assert (recipe.pseudo.background_rule, recipe.cells.background_rule) == (True, False)
+    assert recipe.pseudo_masks.threshold == 0.225
+    assert len(recipe.maps.views) == 9
+    assert (recipe.ensemble.classifier.role, recipe.ensemble.segmenter.role) == ("both", "maps")
+
+
+def test_steps_of_other_names_are_refused() -> None:
+    given = small().model_dump(mode="json")
+    given["steps"]["round_2"] = given["steps"].pop("round_1")
+    with pytest.raises(ParamsError, match="steps are round_0, round_1 and segment"):
+        build(Recipe, given, "recipe")
+
+
+def test_both_rounds_are_trained_unless_sub_categories_are_off(
+    trained: Path, inputs: Inputs, tmp_path: Path
+) -> None:
+    both = pd.read_csv(trained / "classifiers/fold-0/history.csv")
+    assert list(both["step"]) == ["round_0", "round_1"]
+    assert list(both["epoch"]) == [0, 1]
+    one = train(small(subcategories=None), inputs, 0, tmp_path / "fold-0")
+    assert list(one["step"]) == ["round_0"]
+    weights = [
+        load_classifiers([folder]).classifiers[0].state_dict()
+        for folder in (trained / "classifiers/fold-0", tmp_path / "fold-0")
+    ]
+    assert weights[0]["sub_classes.weight"].shape[0] == 19 * 2
+    assert "sub_classes.weight" not in weights[1]
+
+
+def test_round_1_goes_on_from_round_0_or_starts_anew(inputs: Inputs, tmp_path: Path) -> None:
+    given = small().model_dump(mode="json")
+    given["steps"]["round_1"]["optimizer"]["lr"] = 1e-12
+    for start in ("round_0", "backbone"):
+        recipe = build(Recipe, given | {"round_1_from": start}, "recipe")
+        train(recipe, inputs, 0, tmp_path / start)
+    train(small(subcategories=None), inputs, 0, tmp_path / "alone")
+    heads = {
+        path.name: load_classifiers([path]).classifiers[0].classes.weight
+        for path in tmp_path.iterdir()
+        if (path / "recipe.json").exists()
+    }
+    torch.testing.assert_close(heads["round_0"], heads["alone"], atol=1e-6, rtol=0)
+    assert not torch.allclose(heads["backbone"], heads["alone"], atol=1e-3)
+
+
+@pytest.mark.parametrize("option", [{"puzzle": {}}, {"fair": {"share": 1.0}}])
+def test_puzzle_and_fair_activation_train_both_rounds(
+    option: dict[str, Any], inputs: Inputs, tmp_path: Path
+) -> None:
+    given = small().model_dump(mode="json") | option
+    history = train(build(Recipe, given, "recipe"), inputs, 0, tmp_path / "fold-0")
+    plain = train(small(), inputs, 0, tmp_path / "plain")
+    assert np.isfinite(history["train/loss"]).all()
+    assert not np.allclose(history["train/loss"], plain["train/loss"])
+    assert list(history["step"]) == ["round_0", "round_1"]
+
+
+def test_fair_activation_changes_pictures_that_are_trained_on_and_no_others(inputs: Inputs) -> None:
+    given = small().model_dump(mode="json") | {"fair": {"share": 1.0}, "augment": []}
+    part = Part(np.arange(6), np.zeros((6, len(CLASSES))))
+    mixed = MixedImages(inputs.fields, part, build(Recipe, given, "recipe"), inputs.masks)
+    plain = MixedImages(inputs.fields, part, small(augment=[]), inputs.masks)
+    assert torch.equal(mixed[0][0], plain[0][0])
+    assert not torch.equal(mixed[2, 0][0], plain[2, 0][0])
+    assert torch.equal(mixed[2, 0][0], mixed[2, 0][0])
+    assert not torch.equal(mixed[2, 0][0], mixed[3, 0][0])
+    assert torch.equal(mixed[2, 5][0], plain[2, 5][0]), "f has no cell"
+
+
+def test_pixels_and_painted_planes_move_together(inputs: Inputs) -> None:
+    table = inputs.cells[KEYS].assign(**dict.fromkeys(PROBABILITIES, 0.0))
+    table.loc[table["cell_id"] == 3, "p_5"] = 1.0
+    part = Part(np.arange(6), np.zeros((6, len(CLASSES))))
+    images = PaintedImages(inputs.fields, part, small(), inputs.masks, labels_by_image(table))
+    pixels, still, _ = images[0]
+    assert still.shape == (20, 64, 64)
+    assert still.sum(0).min() == still.sum(0).max() == 1
+    assert still[5].sum() > still[NEGATIVE].sum() > 0
+    for epoch in range(6):
+        moved, planes, _ = images[epoch, 0]
+        both = torch.cat([pixels, still])
+        turns = [both.rot90(turn, (1, 2)) for turn in range(4)]
+        views = turns + [each.flip(2) for each in turns]
+        assert any(torch.equal(torch.cat([moved, planes]), view) for view in views)
+    empty = images[5][1]
+    assert empty[19].min() == 1
+
+
+def test_a_training_image_is_labelled_by_the_classifier_that_did_not_see_it(
+    trained: Path, inputs: Inputs
+) -> None:
+    store = MapStore(trained / "maps")
+    recipe = load_classifiers([trained / "classifiers/fold-0"]).recipe
+    for image_id, fold in zip(IDS[:4], FOLDS["fold"], strict=False):
+        networks = load_classifiers([trained / f"classifiers/fold-{fold}"])
+        row = inputs.rows({image_id})
+        given = torch.tensor(labels().loc[row[0], list(PROBABILITIES)].to_numpy(np.float32))
+        images = AskedImages(inputs, row, recipe, 64)
+        ((_, _, asker),) = ask(networks, images, "maps")
+        with torch.inference_mode():
+            maps, _ = asker.classifier_maps(0, given, recipe.maps.size_px)
+        np.testing.assert_allclose(store.read(image_id), maps, atol=2e-3)
+
+
+def test_with_the_published_switch_it_is_labelled_by_those_that_saw_it(
+    trained: Path, inputs: Inputs, tmp_path: Path
+) -> None:
+    shutil.copytree(trained / "classifiers", tmp_path / "classifiers")
+    for path in (tmp_path / "classifiers").glob("*/recipe.json"):
+        given = json.loads(path.read_text()) | {"pseudo_maps": "in_fold"}
+        path.write_text(json.dumps(given))
+    label_images(tmp_path / "classifiers", inputs, labels(), FOLDS, tmp_path / "maps")
+    swapped = FOLDS.assign(fold=1 - FOLDS["fold"])
+    label_images(trained / "classifiers", inputs, labels(), swapped, tmp_path / "swapped")
+    for image_id in IDS:  # of two folds, the other is the one that saw it
+        found, expected = (MapStore(tmp_path / name).read(image_id) for name in ("maps", "swapped"))
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_cells_are_labelled_with_classes_of_their_image_only(trained: Path, inputs: Inputs) -> None:
+    table = pd.read_parquet(trained / "labels.parquet")
+    assert set(map(tuple, table[KEYS].to_numpy())) <= set(map(tuple, inputs.cells[KEYS].to_numpy()))
+    given = table[["image_id"]].merge(labels(), on="image_id")[list(PROBABILITIES)].to_numpy()
+    found = table[list(PROBABILITIES)].to_numpy()
+    patterns = np.arange(19) != NEGATIVE
+    assert (found[:, patterns][given[:, patterns] == 0] == 0).all()
+    assert found.min() >= 0
+    assert found.max() <= 1
+    assert (table["source"] == "maps").all()
+
+
+def test_every_cell_and_image_is_predicted_out_of_fold_and_by_all_folds(
+    trained: Path, inputs: Inputs
+) -> None:
     oof = predict_out_of_fold(trained / "models", inputs, FOLDS)
     unseen = predict_unseen(trained / "models", inputs, set(IDS))
     for found in (oof, unseen):
         check_predictions(found.cells, "here", inputs.cells)
         check_image_predictions(found.images, "here", IDS)
+    columns = list(PROBABILITIES)
+    alone = [predict(load_folds([trained / f"models/fold-{fold}"]), inputs, np.arange(6)) for fold in (0, 1)]
+    for image_id, fold in zip(FOLDS["image_id"], FOLDS["fold"], strict=True):
+        for found, expected in ((oof.cells, alone[fold].cells), (oof.images, alone[fold].images)):
+            of_image = (table[table["image_id"] == image_id][columns] for table in (found, expected))
+            np.testing.assert_allclose(*of_image, atol=1e-6)
+    mean = (alone[0].images[columns] + alone[1].images[columns]) / 2
+    np.testing.assert_allclose(unseen.images[columns], mean, atol=1e-6)
+
+
+def test_a_cell_has_the_mean_of_the_combined_maps_times_the_probability_of_the_image(
+    trained: Path, inputs: Inputs
+) -> None:
+    networks = load_folds([trained / "models/fold-0"])
+    row = np.array([0])
+    found = predict(networks, inputs, row)
+    ((_, seen, asker),) = ask(networks, AskedImages(inputs, row, networks.recipe, 64), "maps")
+    with torch.inference_mode():
+        maps, probabilities = asker.ensemble(64)
+        single, _ = asker.classifier_maps(0, torch.ones(19), 64)
+        segmented = asker.segmenter_maps(0, 64)
+    np.testing.assert_allclose(maps, (single + segmented) / 2, atol=1e-5)
+    for row_number, cell_id in enumerate((1, 3)):
+        inside = maps[:, seen.masks[0] == cell_id]
+        expected = probabilities * inside.mean(1)  # a sigmoid is active everywhere: the coverage is 1
+        kept = found.cells.loc[row_number, list(PROBABILITIES)].to_numpy(float)
+        np.testing.assert_allclose(kept, np.where(probabilities >= 0.01, expected, 0), atol=1e-5)
+
+
+def test_the_negative_class_follows_the_recipe_s_rule(trained: Path, inputs: Inputs, tmp_path: Path) -> None:
+    shutil.copytree(trained / "models/fold-0", tmp_path / "fold-0")
+    path = tmp_path / "fold-0/recipe.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"negative": "one_minus_max"}))
+    found = (
+        predict(load_folds([tmp_path / "fold-0"]), inputs, np.arange(3)).cells[list(PROBABILITIES)].to_numpy()
+    )
+    np.testing.assert_allclose(found[:, 18], 1 - found[:, :18].max(axis=1), atol=1e-6)
