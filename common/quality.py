@@ -173,6 +173,7 @@ class QualityParams(Params):
     duplicates: Literal["all", "one"] = "all"
     """Of near-copies among the training images, train on all, or on one."""
     weights: Weights = Weights()
+    """What people are shown; a recipe that weighs its predictions says by what in ``postprocess.quality``."""
 
 
 def judge_cells(cells: pd.DataFrame, params: QualityParams) -> pd.DataFrame:

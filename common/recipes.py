@@ -6,8 +6,8 @@ from pydantic import Field
 
 from common.augment import Augmentation
 from common.backbones import BackboneParams
-from common.negative_class import NegativeRule
 from common.params import Params
+from common.postprocess import Postprocess
 from common.training_params import Chain, TrainerParams
 
 
@@ -34,8 +34,7 @@ class NetworkRecipe(Params):
     augment: tuple[Augmentation, ...]
     backbone: BackboneParams
     steps: Chain
-    negative: NegativeRule = "output"
-    """Where the probability of the class Negative comes from."""
+    postprocess: Postprocess = Postprocess()
 
     @property
     def trainer(self) -> TrainerParams:

@@ -34,10 +34,10 @@ def load_trained(folder: Path, kind: type[R], build_network: Callable[[R], N]) -
         MissingWeightsError: there is no trained model.
         DataError: the weights are damaged or of another network.
     """
-    weights, settings = folder / "model.safetensors", folder / "recipe.json"
-    if not (weights.is_file() and settings.is_file()):
+    weights = folder / "model.safetensors"
+    recipe = read_recipe(folder, kind)
+    if not weights.is_file():
         raise MissingWeightsError(f"{folder}: holds no trained model; {advice(folder.parent)}")
-    recipe = build(kind, json.loads(settings.read_text()), str(settings))
     network = build_network(recipe)
     try:
         network.load_state_dict(load_file(weights))
@@ -46,6 +46,27 @@ def load_trained(folder: Path, kind: type[R], build_network: Callable[[R], N]) -
             f"{weights}: does not fit its recipe ({str(error)[:200]}); train this fold again"
         ) from None
     return network, recipe
+
+
+def read_recipe(folder: Path, kind: type[R]) -> R:
+    """The recipe of a trained fold.
+
+    Raises:
+        MissingWeightsError: there is no trained model.
+    """
+    settings = folder / "recipe.json"
+    if not settings.is_file():
+        raise MissingWeightsError(f"{folder}: holds no trained model; {advice(folder.parent)}")
+    return build(kind, json.loads(settings.read_text()), str(settings))
+
+
+def recipe_of(models: Path, kind: type[R]) -> R:
+    """The recipe that all folds of ``models`` were trained by.
+
+    Raises:
+        MissingWeightsError: there is no trained fold.
+    """
+    return read_recipe(trained_folds(models)[0], kind)
 
 
 def refuse_other_folds(models: Path, folds: set[int]) -> None:

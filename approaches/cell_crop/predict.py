@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 def main(models: Path, images: Path, cells: Path, crops: Path, folds: Path, out: Path) -> None:
     """Predict every cell: --out gets oof.parquet and test.parquet."""
     from approaches.cell_crop.predicting import predict_out_of_fold, predict_unseen
+    from approaches.cell_crop.recipe import Recipe
     from common.cells import read_cells
     from common.files import atomic, exclusive
     from common.image_table import read_images
     from common.params import system_values
+    from common.postprocess import postprocess
     from common.predictions import with_skipped, write_predictions
     from common.tables import read_folds, read_skipped
     from common.tracking import tracked_run
-    from common.trained import refuse_other_folds
+    from common.trained import recipe_of, refuse_other_folds
 
     table, known = read_images(images), read_cells(cells)
     parts = {split: set(table.loc[table["split"] == split, "image_id"]) for split in ("train", "test")}
@@ -32,13 +34,13 @@ def main(models: Path, images: Path, cells: Path, crops: Path, folds: Path, out:
         part.mkdir()
         assigned = read_folds(folds)
         refuse_other_folds(models, set(assigned["fold"]))
+        steps = recipe_of(models, Recipe).postprocess
         oof = predict_out_of_fold(models, crops, assigned)
         test = predict_unseen(models, crops, parts["test"])
         for split, name, found in (("train", "oof", oof), ("test", "test", test)):
             wanted = known[known["image_id"].isin(parts[split])]
-            write_predictions(
-                with_skipped(found, wanted, read_skipped(crops)), part / f"{name}.parquet", wanted
-            )
+            finished = with_skipped(postprocess(found, known, steps), wanted, read_skipped(crops))
+            write_predictions(finished, part / f"{name}.parquet", wanted)
         run.log({"predict/cells": len(oof) + len(test)})
 
 
@@ -52,8 +54,13 @@ def predict_cells(models: Path, data: Path) -> "pd.DataFrame":
         MissingWeightsError: ``models`` holds no trained fold.
     """
     from approaches.cell_crop.predicting import predict_unseen
+    from approaches.cell_crop.recipe import Recipe
+    from common.cells import read_cells
+    from common.postprocess import postprocess
+    from common.trained import recipe_of
 
-    return predict_unseen(models, data / "crops")
+    found = predict_unseen(models, data / "crops")
+    return postprocess(found, read_cells(data / "cells.parquet"), recipe_of(models, Recipe).postprocess)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from common.cells import KEYS
 from common.classes import CLASSES, PROBABILITIES
 from common.crops import CropStore
 from common.forward import predict
-from common.negative_class import with_negative
 from common.trained import load_trained, trained_folds
 
 
@@ -25,8 +24,7 @@ def predict_rows(model: Path, store: CropStore, rows: np.ndarray) -> np.ndarray:
         return np.empty((0, len(CLASSES)), np.float32)
     targets = np.zeros((len(rows), len(CLASSES)))
     data = CellCrops(store, rows, targets, recipe, recipe.seen_at_the_end)
-    found = predict(network, data, recipe.trainer.batch_size, precision=recipe.trainer.precision)
-    return with_negative(found, recipe.negative)
+    return predict(network, data, recipe.trainer.batch_size, precision=recipe.trainer.precision)
 
 
 def predict_out_of_fold(models: Path, crops: Path, folds: pd.DataFrame) -> pd.DataFrame:

@@ -31,6 +31,7 @@ def main(
     import numpy as np
 
     from approaches.image_level.predicting import predict_out_of_fold, predict_unseen
+    from approaches.image_level.recipe import Recipe
     from common.cells import KEYS, read_cells
     from common.field_data import Inputs
     from common.fields import FieldStore
@@ -46,7 +47,7 @@ def main(
     )
     from common.tables import read_folds, read_skipped
     from common.tracking import tracked_run
-    from common.trained import refuse_other_folds
+    from common.trained import recipe_of, refuse_other_folds
 
     table, known, assigned = read_images(images), read_cells(cells), read_folds(folds)
     inputs, skipped = Inputs(FieldStore(fields), masks, known), read_skipped(fields)
@@ -55,8 +56,9 @@ def main(
     config = system_values("image_level", out.name, Path("params.yaml"))
     with exclusive(out), atomic(out) as part, tracked_run("image_level", out.name, "predict", config) as run:
         part.mkdir()
-        oof = predict_out_of_fold(models, inputs, assigned)
-        test = predict_unseen(models, inputs, parts["test"])
+        steps = recipe_of(models, Recipe).postprocess
+        oof = predict_out_of_fold(models, inputs, assigned).postprocessed(known, steps)
+        test = predict_unseen(models, inputs, parts["test"]).postprocessed(known, steps)
         for split, name, found in (("train", "oof", oof), ("test", "test", test)):
             wanted = known[known["image_id"].isin(parts[split])]
             write_predictions(with_skipped(found.cells, wanted, skipped), part / f"{name}.parquet", wanted)
@@ -82,13 +84,16 @@ def predict_cells(models: Path, data: Path) -> "pd.DataFrame":
         MissingWeightsError: ``models`` holds no trained fold.
     """
     from approaches.image_level.predicting import predict_unseen
+    from approaches.image_level.recipe import Recipe
     from common.cells import read_cells
     from common.field_data import Inputs
     from common.fields import FieldStore
+    from common.trained import recipe_of
 
     store = FieldStore(data / "fields")
     inputs = Inputs(store, data / "masks", read_cells(data / "cells.parquet"))
-    return predict_unseen(models, inputs, set(store.index["image_id"])).cells
+    found = predict_unseen(models, inputs, set(store.index["image_id"]))
+    return found.postprocessed(inputs.cells, recipe_of(models, Recipe).postprocess).cells
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from common.cells import KEYS
 from common.classes import PROBABILITIES
 from common.field_data import Inputs
 from common.forward import half_precision, loader_options, make_ready
-from common.negative_class import with_negative
+from common.postprocess import Postprocess, postprocess, postprocess_images
 from common.progress import track
 from common.trained import load_trained, trained_folds
 
@@ -30,6 +30,11 @@ class Found(NamedTuple):
     """A prediction table."""
     embeddings: np.ndarray | None
     """(N, E) float16, a row for each of ``cells``, where the recipe publishes them."""
+
+    def postprocessed(self, cells: pd.DataFrame, params: Postprocess) -> "Found":
+        """What the networks found, after the steps of ``postprocess``; ``cells`` is the cells table."""
+        images = postprocess_images(self.images, params)
+        return self._replace(images=images, cells=postprocess(self.cells, cells, params))
 
 
 def predict_out_of_fold(models: Path, inputs: Inputs, folds: pd.DataFrame) -> Found:
@@ -72,12 +77,11 @@ def predict_fold(model: Path, inputs: Inputs, rows: np.ndarray) -> Found:
     images, per_cell, embeddings = zip(*scored, strict=True)
     keys = pd.concat(cells, ignore_index=True)[KEYS]
     return Found(
-        _table(pd.DataFrame({"image_id": inputs.ids(rows)}), np.stack(images), recipe),
-        _table(keys, np.concatenate(per_cell), recipe),
+        _table(pd.DataFrame({"image_id": inputs.ids(rows)}), np.stack(images)),
+        _table(keys, np.concatenate(per_cell)),
         np.concatenate(embeddings).astype(np.float16) if recipe.embeddings else None,
     )
 
 
-def _table(keys: pd.DataFrame, probabilities: np.ndarray, recipe: Recipe) -> pd.DataFrame:
-    found = with_negative(probabilities, recipe.negative)
-    return pd.concat([keys, pd.DataFrame(found, columns=list(PROBABILITIES))], axis=1)
+def _table(keys: pd.DataFrame, probabilities: np.ndarray) -> pd.DataFrame:
+    return pd.concat([keys, pd.DataFrame(probabilities, columns=list(PROBABILITIES))], axis=1)

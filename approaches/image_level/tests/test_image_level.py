@@ -1,7 +1,6 @@
 """Whole images: the published recipes, training, and tables of cells and images."""
 
 import json
-from functools import partial
 from pathlib import Path
 
 import cv2
@@ -22,10 +21,10 @@ from common.fields import FieldParams, FieldStore
 from common.images import Field, write_png
 from common.losses.recipe import Focal, HardLog, Lovasz
 from common.params import load_recipe
+from common.postprocess import Postprocess
 from common.predictions import check_image_predictions, check_predictions
 from common.reducing import write_fields
 from common.schedules import ADAM10
-from common.trained import load_trained, save_trained
 from common.training_run import NoRun, Place
 
 RECIPES = Path(__file__).parents[1] / "recipes"
@@ -108,7 +107,7 @@ def test_denoise_densenet_image_is_the_first_half_of_system_a() -> None:
         assert step.loss.focal == Focal(weight=0.5)
         assert step.loss.lovasz == Lovasz(weight=0.5)
         assert step.loss.hard_log == HardLog(weight=0.5)
-    assert recipe.negative == "one_minus_max"
+    assert recipe.postprocess.negative == "one_minus_max"
 
 
 def test_the_published_network_of_system_a_has_its_size() -> None:
@@ -154,14 +153,12 @@ def test_every_cell_and_every_image_is_predicted_out_of_fold_and_by_all_folds(
         assert oof.embeddings is None
 
 
-def test_the_negative_class_follows_the_recipe_s_rule(models: Path, small: Recipe, inputs: Inputs) -> None:
-    network, recipe = load_trained(models / "fold-0", Recipe, partial(build_network, pretrained=False))
-    ruled = recipe.model_copy(update={"negative": "one_minus_max"})
-    save_trained(models / "ruled", network, ruled)
-    found = (
-        predicting.predict_fold(models / "ruled", inputs, np.arange(3)).cells[list(PROBABILITIES)].to_numpy()
-    )
-    np.testing.assert_allclose(found[:, 18], 1 - found[:, :18].max(axis=1), atol=1e-6)
+def test_the_negative_class_follows_the_recipe_s_rule(models: Path, inputs: Inputs) -> None:
+    rule = Postprocess(negative="one_minus_max")
+    raw = predicting.predict_fold(models / "fold-0", inputs, np.arange(3))
+    for table in raw.postprocessed(inputs.cells, rule)[:2]:
+        found = table[list(PROBABILITIES)].to_numpy()
+        np.testing.assert_allclose(found[:, 18], 1 - found[:, :18].max(axis=1), atol=1e-6)
 
 
 def test_a_fold_without_labelled_images_is_refused(inputs: Inputs, small: Recipe, tmp_path: Path) -> None:
