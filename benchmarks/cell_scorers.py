@@ -16,6 +16,7 @@ from pathlib import Path
 import pandas as pd
 
 from approaches.image_level.predicting import predict_unseen
+from approaches.image_level.recipe import Recipe
 from approaches.image_level.scorers import SCORERS
 from common.cells import KEYS, read_cells
 from common.classes import PROBABILITIES
@@ -23,6 +24,7 @@ from common.field_data import Inputs
 from common.fields import FieldStore
 from common.image_table import read_images
 from common.scoring import Guess, score_part
+from common.trained import recipe_of
 from common.truth import read_truth
 
 
@@ -55,7 +57,8 @@ def main(models: Path, data: Path) -> None:
             for scorer in SCORERS:
                 copied = with_scorer(folder, scorer, Path(scratch))
                 start = time.monotonic()
-                found = predict_unseen(copied, inputs, set(test["image_id"]))
+                rule = recipe_of(copied, Recipe).postprocess
+                found = predict_unseen(copied, inputs, set(test["image_id"])).postprocessed(cells, rule)
                 report(folder.name, scorer, found.cells, time.monotonic() - start)
         alike = found.cells[KEYS].merge(found.images, on="image_id")
         report(folder.name, "image", alike[[*KEYS, *PROBABILITIES]], 0.0)

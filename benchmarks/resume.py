@@ -138,7 +138,7 @@ def train(folder: Path, strike: Callable[[int], None] | None = None, steps: Chai
             return answer
 
     network = Struck(make_network())
-    history = fit_chain(network, steps, Blots(37, 0), Blots(21, 1), folder, NoRun())
+    history = fit_chain(network, steps, Blots(37, 0), Blots(21, 1), folder, NoRun()).history
     known = hashlib.sha256(json.dumps(history).encode())
     for name, value in sorted(network.state_dict().items()):
         known.update(name.encode() + value.numpy().tobytes())

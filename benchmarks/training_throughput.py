@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from approaches.image_level.network import build_network
 from approaches.image_level.recipe import Recipe
 from common.classes import CLASSES, COLORS
+from common.classifier import build_network
 from common.field_data import LabelledImages, Part
 from common.fields import FieldParams, FieldStore
 from common.forward import half_precision

@@ -88,6 +88,24 @@ def relight(pixels: np.ndarray, share: float, rng: Rng, ids: bool = False) -> np
     return changed
 
 
+def coarsen(pixels: np.ndarray, least: float, rng: Rng) -> np.ndarray:
+    """Reduce to ``least`` to 1.5 x ``least`` of the side, then enlarge again (system B, 4th: 256 to 384 of 512)."""
+    height, width = pixels.shape[:2]
+    share = rng.uniform(least, 1.5 * least)
+    size = (max(1, round(width * share)), max(1, round(height * share)))
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    return _with_channels(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), pixels)
+
+
+def padsides(pixels: np.ndarray, most: float, rng: Rng) -> np.ndarray:
+    """Put up to ``most`` of the side of black on each side, then reduce to the size before (system B: 200 of 512)."""
+    height, width = pixels.shape[:2]
+    top, bottom = (int(rng.uniform(0, most) * height) for _ in range(2))
+    left, right = (int(rng.uniform(0, most) * width) for _ in range(2))
+    padded = cv2.copyMakeBorder(pixels, top, bottom, left, right, cv2.BORDER_CONSTANT)
+    return _with_channels(cv2.resize(padded, (width, height), interpolation=cv2.INTER_AREA), pixels)
+
+
 FIXED: dict[str, Callable[[np.ndarray, Rng], np.ndarray]] = {
     "hflip": lambda pixels, rng: pixels[:, ::-1],
     "vflip": lambda pixels, rng: pixels[::-1],
@@ -100,6 +118,8 @@ BY_VALUE: dict[str, tuple[Callable[[np.ndarray, float, Rng, bool], np.ndarray], 
     "relight": (relight, 1.0),
     "crop": (crop, 1.0),
     "griddrop": (griddrop, 16.0),
+    "coarsen": (coarsen, 0.66),
+    "padsides": (padsides, 1.0),
 }
 """Each with the largest value it takes."""
 ENTRY = re.compile(r"([a-z]+)(?:=(\d+(?:\.\d+)?))?(?:@(\d+(?:\.\d+)?))?")

@@ -19,6 +19,22 @@ MULTIPLICITIES: Mapping[int, Sequence[tuple[float, int]]] = {
 """System B's multiplicities of a class: from this soft label on, so many copies lie in the list it draws from."""
 OTHER_MULTIPLICITIES = ((0.9, 2),)
 """System B's of all other classes."""
+REPEATS: Mapping[int, int] = {
+    1: 2,
+    2: 3,
+    3: 2,
+    4: 5,
+    5: 5,
+    6: 4,
+    7: 7,
+    8: 2,
+    9: 2,
+    10: 3,
+    12: 5,
+    15: 4,
+    17: 7,
+}
+"""System B's repeats of a graded cell, by class; cells graded for other classes alone do not come."""
 
 
 def top_up(members: np.ndarray, per_class: int, rng: np.random.Generator) -> np.ndarray:
@@ -62,6 +78,27 @@ def replace_by(order: np.ndarray, minorities: Sequence[Minority], rng: np.random
 def repeat(times: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Draw each item ``times`` (N,): A meant rare cells to come 10 times, B those graded by hand 2 to 7."""
     return rng.permutation(np.repeat(np.arange(len(times)), times))
+
+
+def grade_times(graded: np.ndarray, soft: np.ndarray, ungraded: int, rng: np.random.Generator) -> np.ndarray:
+    """(N,) how often each item comes in system B's pass over what people graded.
+
+    A graded item comes as often as ``REPEATS`` says of its class, the highest of several. Of all others come
+    ``ungraded`` at most, once each, but of those with class 17 only a quarter, and all that are surely of class 11 or
+    15. What is surely of class 11 comes four times as often, of class 6 twice.
+
+    Args:
+        graded: (N, C) bool, which labels people gave.
+        soft: (N, C) in [0, 1] or NaN.
+    """
+    factors = np.array([REPEATS.get(class_id, 0) for class_id in range(soft.shape[1])])
+    times: np.ndarray = (graded * factors).max(axis=1)
+    others = np.flatnonzero(~graded.any(axis=1))
+    drawn = rng.choice(others, min(ungraded, len(others)), replace=False)
+    times[drawn[(rng.random(len(drawn)) < 0.25) | ~(soft[drawn, 17] > 0.5)]] = 1
+    times[others[(soft[others][:, [11, 15]] >= 0.9).any(axis=1)]] = 1
+    times *= np.where(soft[:, 11] >= 0.9, 4, 1) * np.where(soft[:, 6] == 1, 2, 1)
+    return times
 
 
 def draw_quotas(

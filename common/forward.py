@@ -28,6 +28,7 @@ def predict(
     """Probabilities of every item, the mean over ``views``: (N, classes) float32.
 
     Args:
+        data: pixels as uint8, which the network sees in [0, 1], or as it wants them.
         precision: that of the training, see ``half_precision``.
         black: as in ``tta.see``.
     """
@@ -36,8 +37,13 @@ def predict(
     found = []
     with torch.inference_mode(), half_precision(device, precision):
         for pixels, *_ in track(batches, len(batches), "prediction"):
-            found.append(predict_with(views, network, pixels.to(device), black).cpu().numpy())
+            found.append(predict_with(views, network, in_unit(pixels.to(device)), black).cpu().numpy())
     return np.concatenate(found)
+
+
+def in_unit(pixels: Tensor) -> Tensor:
+    """uint8 pixels in [0, 1]; floats as they are."""
+    return pixels if pixels.is_floating_point() else pixels.float() / 255
 
 
 def make_ready(network: N, channels_last: bool = False) -> tuple[N, torch.device]:

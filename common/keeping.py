@@ -7,6 +7,8 @@ from common.averaging import State
 from common.errors import DataError
 from common.training_params import TrainerParams
 
+STATE = ("history", "kept", "last", "recent", "stale")
+
 
 class Keeper:
     """The history of a training, and the weights worth keeping."""
@@ -18,6 +20,8 @@ class Keeper:
         """The best epochs' value of ``monitor`` and weights, best first."""
         self.last: State = {}
         """The weights of the last epoch."""
+        self.recent: list[State] = []
+        """The weights of as many of the last epochs as ``ensemble`` has weights."""
         self.stale = 0
         """Epochs since the best."""
 
@@ -39,6 +43,7 @@ class Keeper:
         self.stale = 0 if better else self.stale + 1
         ranked = sorted([*self.kept, (value, weights)], key=lambda pair: -sign * pair[0])
         self.kept, self.last = ranked[: self.params.top_k], weights  # of equals the earlier stays ahead
+        self.recent = [*self.recent, weights][-len(self.params.ensemble) :] if self.params.ensemble else []
         self.history.append(row)
 
     @property
@@ -52,11 +57,18 @@ class Keeper:
         """The weights that the network is left with."""
         return self.last if self.params.keep == "last" else self.kept[0][1]
 
+    @property
+    def networks(self) -> list[tuple[float, State]]:
+        """The networks that predict together, each with its share."""
+        among = zip(self.params.ensemble, self.recent, strict=True)
+        states = [state for weight, state in among if weight] or [self.chosen]
+        return list(zip(self.params.shares, states, strict=True))
+
     def state_dict(self) -> dict[str, Any]:
         """All that changes."""
-        return {"history": self.history, "kept": self.kept, "last": self.last, "stale": self.stale}
+        return {name: getattr(self, name) for name in STATE}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back what ``state_dict`` gave."""
-        self.history, self.kept, self.last = state["history"], state["kept"], state["last"]
-        self.stale = state["stale"]
+        for name in STATE:
+            setattr(self, name, state[name])

@@ -1,9 +1,15 @@
 """Which systems compete: the recipes that the approaches' params.yaml list."""
 
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from common.errors import DataError, ParamsError
 from common.params import read_yaml
+
+System = Annotated[str, Field(pattern=r"^[a-z]\w*/[a-z]\w*$")]
+"""``approach/recipe``, where one recipe reads what another published."""
 
 
 def recipes_on(approaches: Path) -> list[str]:

@@ -31,7 +31,7 @@ class Quotas(Params):
     """See ``drawing.draw_quotas``, with system B's multiplicities."""
 
     size: int = Field(ge=1)
-    """Items without any class, of which the quotas of the classes are shares; B: 20 000."""
+    """Items without any of the classes that have a share, of which the quotas of the classes are shares; B: 20 000."""
     shares: tuple[float, ...] = QUOTA_SHARES
 
 
@@ -106,8 +106,9 @@ def order_of(params: SamplerParams, targets: np.ndarray, seed: int) -> EpochOrde
     if (top := params.top_up) is not None:
         return DrawnOrder(lambda rng: top_up(members, top.per_class, rng), seed)
     if (quotas := params.quotas) is not None:
-        copies, wanted = multiplicities(targets), quotas_of(quotas.size, quotas.shares)
-        return DrawnOrder(lambda rng: draw_quotas(members, copies, wanted, quotas.size, rng), seed)
+        drawn, copies = members[:, : len(quotas.shares)], multiplicities(targets)
+        wanted = quotas_of(quotas.size, quotas.shares)
+        return DrawnOrder(lambda rng: draw_quotas(drawn, copies, wanted, quotas.size, rng), seed)
     return EpochOrder(len(targets), seed)
 
 

@@ -21,6 +21,11 @@ def save_trained(folder: Path, network: nn.Module, recipe: Params) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: values.contiguous() for name, values in network.state_dict().items()}  # any layout
     save_file(weights, folder / "model.safetensors")
+    save_recipe(folder, recipe)
+
+
+def save_recipe(folder: Path, recipe: Params) -> None:
+    """Write the recipe of a trained fold."""
     (folder / "recipe.json").write_text(recipe.model_dump_json(indent=1) + "\n")
 
 
@@ -34,18 +39,33 @@ def load_trained(folder: Path, kind: type[R], build_network: Callable[[R], N]) -
         MissingWeightsError: there is no trained model.
         DataError: the weights are damaged or of another network.
     """
-    weights = folder / "model.safetensors"
     recipe = read_recipe(folder, kind)
+    network = build_network(recipe)
+    _load_weights(network, folder, "does not fit its recipe", "train this fold again")
+    return network, recipe
+
+
+def start_from(network: nn.Module, folder: Path) -> None:
+    """Give a network the weights of a trained fold, be it of another recipe with the same network.
+
+    Raises:
+        MissingWeightsError: there is no trained model.
+        DataError: it is of another network, or damaged.
+    """
+    alike = "backbone, extra_stem_pool, head and number of channels"
+    _load_weights(
+        network, folder, "does not fit the recipe that starts from it", f"give both the same {alike}"
+    )
+
+
+def _load_weights(network: nn.Module, folder: Path, fault: str, remedy: str) -> None:
+    weights = folder / "model.safetensors"
     if not weights.is_file():
         raise MissingWeightsError(f"{folder}: holds no trained model; {advice(folder.parent)}")
-    network = build_network(recipe)
     try:
         network.load_state_dict(load_file(weights))
     except (SafetensorError, RuntimeError) as error:
-        raise DataError(
-            f"{weights}: does not fit its recipe ({str(error)[:200]}); train this fold again"
-        ) from None
-    return network, recipe
+        raise DataError(f"{weights}: {fault} ({str(error)[:200]}); {remedy}") from None
 
 
 def read_recipe(folder: Path, kind: type[R]) -> R:

@@ -1,12 +1,13 @@
 """Trainings: one step or a chain of them, resumed where they were broken off."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import nn
 from torch.utils.data import Dataset
 
-from common.averaging import State
+from common.averaging import State, snapshot
 from common.devices import build_fabric
 from common.engine import quiet_lightning
 from common.epochs import Training
@@ -26,25 +27,52 @@ class History(list[dict[str, Any]]):
         """The value of ``trainer.monitor`` and the weights of the ``trainer.top_k`` best epochs, best first."""
         self.last: State = keeper.last
         """The weights of the last epoch."""
+        self.networks: list[tuple[float, State]] = keeper.networks
+        """The shares, which add up to 1, and weights of the networks that predict together."""
+
+
+class Learned(NamedTuple):
+    """What a chain gave."""
+
+    history: list[dict[str, Any]]
+    """The metrics of all epochs of all steps."""
+    networks: list[tuple[float, State]]
+    """The shares, which add up to 1, and weights of the networks that predict together."""
 
 
 def fit_chain(
-    network: nn.Module, steps: Chain, train: Labelled, valid: Dataset[Any], scratch: Path, run: Run
-) -> list[dict[str, Any]]:
+    network: nn.Module,
+    steps: Chain,
+    train: Labelled | Mapping[str, Labelled],
+    valid: Dataset[Any],
+    scratch: Path,
+    run: Run,
+) -> Learned:
     """Train step by step, each from the weights that the one before kept; leave the network with those of the last.
 
-    Returns:
-        The metrics of all epochs of all steps.
+    Where a step keeps an ensemble, the next is done from each of its networks.
+
+    Args:
+        train: what all steps learn from, or what each does, by its name.
 
     Raises:
         DataError: see ``fit``.
         MachineError: see ``fit``.
     """
     history: list[dict[str, Any]] = []
+    networks = [(1.0, snapshot(network))]
     for name, params in steps.items():
-        step = Step(network, params.loss, name, first_epoch=len(history))
-        history += fit(step, train, valid, params, scratch, run)
-    return history
+        starts, networks = networks, []
+        for number, (share, weights) in enumerate(starts):
+            network.load_state_dict(weights)
+            label = name if len(starts) == 1 else f"{name}-{number}"
+            step = Step(network, params.loss, label, first_epoch=len(history))
+            found = fit(
+                step, train[name] if isinstance(train, Mapping) else train, valid, params, scratch, run
+            )
+            history += found
+            networks += [(share * each, kept) for each, kept in found.networks]
+    return Learned(history, networks)
 
 
 def fit(

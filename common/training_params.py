@@ -37,6 +37,9 @@ class TrainerParams(Params):
     """The weights that the network is left with."""
     top_k: int = Field(default=1, ge=1)
     """So many of the best epochs' weights are kept."""
+    ensemble: tuple[Annotated[float, Field(ge=0)], ...] = ()
+    """Weights of the last epochs, the last one's last, whose predictions are averaged; none: the network that ``keep``
+    names predicts alone. A step that follows in the chain goes on from each of them."""
     channels_last: bool = False
     """Memory layout of the network and of the pictures: faster for convolutions in mixed precision."""
     devices: int = Field(default=1, ge=1)
@@ -51,7 +54,18 @@ class TrainerParams(Params):
             )
         if self.ema and self.swa_from is not None:
             raise ValueError("ema and swa_from are two ways to average weights; choose one")
+        if self.ensemble and (self.patience is not None or not any(self.ensemble)):
+            raise ValueError(
+                "ensemble needs a weight above 0, and no patience, by which its epochs may be missing"
+            )
+        if len(self.ensemble) > self.epochs:
+            raise ValueError(f"ensemble has {len(self.ensemble)} weights for {self.epochs} epochs")
         return self
+
+    @property
+    def shares(self) -> list[float]:
+        """Those of the networks that predict together; they add up to 1."""
+        return [weight / sum(self.ensemble) for weight in self.ensemble if weight] or [1.0]
 
 
 class TrainingStep(Params):

@@ -157,7 +157,7 @@ def test_gradients_are_cut_to_length(tmp_path: Path) -> None:
 def test_each_step_of_a_chain_goes_on_from_what_the_one_before_kept(tmp_path: Path) -> None:
     steps = {"wild": step_of(lr=30.0, epochs=3), "calm": step_of(lr=1e-9, epochs=2)}
     network = make_network()
-    history = fit_chain(network, steps, Points(0), Points(1), tmp_path, SAY_NOTHING)
+    history = fit_chain(network, steps, Points(0), Points(1), tmp_path, SAY_NOTHING).history
     assert [(row["step"], row["epoch"]) for row in history] == [
         *[("wild", epoch) for epoch in range(3)],
         *[("calm", epoch) for epoch in (3, 4)],

@@ -14,8 +14,8 @@ from common.views import View, apply_view
 class CellCrops(Dataset[tuple[Tensor, Tensor, int]]):
     """One item a cell: ``(pixels, targets, row)``, indexed by row, or by ``(epoch, row)`` for augmented pixels.
 
-    ``pixels`` is (C, size, size) float32, normalised; ``targets`` is (classes,) float32; ``row`` is the cell's row in
-    the crop store.
+    ``pixels`` is (C, size, size), uint8, or float32 in [0, 1] where the view has 16 bit; ``targets`` is (classes,)
+    float32; ``row`` is the cell's row in the crop store.
     """
 
     def __init__(
@@ -24,8 +24,6 @@ class CellCrops(Dataset[tuple[Tensor, Tensor, int]]):
         store.refuse_view(view)
         self.store, self.rows, self.targets = store, rows, targets.astype(np.float32)
         self.recipe, self.view = recipe, view
-        self.mean = np.array(recipe.normalize.mean, np.float32) * view.white
-        self.std = np.array(recipe.normalize.std, np.float32) * view.white
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -35,14 +33,12 @@ class CellCrops(Dataset[tuple[Tensor, Tensor, int]]):
         row = int(self.rows[index])
         pixels = apply_view(*self.store.read(row), self.view)
         if epoch is not None:
-            rng = np.random.default_rng((self.recipe.seed, epoch, row))
+            rng = np.random.default_rng((self.recipe.seed, epoch, index))
             pixels = augment(pixels, self.recipe.augment, rng)
-        normalised = (pixels - self.mean) / self.std
-        return (
-            torch.from_numpy(normalised.transpose(2, 0, 1).copy()),
-            torch.from_numpy(self.targets[index]),
-            row,
-        )
+        planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))
+        if self.view.bit_depth == 16:  # torch knows little of uint16
+            planes = planes.astype(np.float32) / self.view.white
+        return torch.from_numpy(planes), torch.from_numpy(self.targets[index]), row
 
     def name(self, row: int) -> str:
         """The cell at a row of the crop store."""

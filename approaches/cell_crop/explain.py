@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from approaches.cell_crop.dataset import CellCrops
-from approaches.cell_crop.model import build_network, refuse_other_crops
+from approaches.cell_crop.origin import refuse_other_crops
 from approaches.cell_crop.recipe import Recipe
 from common.classes import CLASSES
 from common.crops import CropStore

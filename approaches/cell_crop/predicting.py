@@ -7,24 +7,32 @@ import numpy as np
 import pandas as pd
 
 from approaches.cell_crop.dataset import CellCrops
-from approaches.cell_crop.model import build_network, refuse_other_crops
+from approaches.cell_crop.origin import refuse_other_crops
 from approaches.cell_crop.recipe import Recipe
 from common.cells import KEYS
 from common.classes import CLASSES, PROBABILITIES
+from common.classifier import build_network
 from common.crops import CropStore
 from common.forward import predict
-from common.trained import load_trained, trained_folds
+from common.trained import load_trained, read_recipe, trained_folds
 
 
 def predict_rows(model: Path, store: CropStore, rows: np.ndarray) -> np.ndarray:
-    """(len(rows), classes) probabilities by one fold's model of the crops at ``rows``."""
-    network, recipe = load_trained(model, Recipe, partial(build_network, pretrained=False))
+    """(len(rows), classes) probabilities by one fold's model, the mean over its networks, of the crops at ``rows``."""
+    recipe = read_recipe(model, Recipe)
     refuse_other_crops(model, store.params)
-    if not len(rows):
-        return np.empty((0, len(CLASSES)), np.float32)
-    targets = np.zeros((len(rows), len(CLASSES)))
-    data = CellCrops(store, rows, targets, recipe, recipe.seen_at_the_end)
-    return predict(network, data, recipe.trainer.batch_size, precision=recipe.trainer.precision)
+    probabilities = np.zeros((len(rows), len(CLASSES)), np.float32)
+    if len(rows):
+        for part in recipe.parts:
+            probabilities += part.share * _predict_part(model / part.folder, store, rows)
+    return probabilities
+
+
+def _predict_part(model: Path, store: CropStore, rows: np.ndarray) -> np.ndarray:
+    network, recipe = load_trained(model, Recipe, partial(build_network, pretrained=False))
+    data = CellCrops(store, rows, np.zeros((len(rows), len(CLASSES))), recipe, recipe.seen_at_the_end)
+    trainer = recipe.trainer
+    return predict(network, data, trainer.batch_size, recipe.views, trainer.precision)
 
 
 def predict_out_of_fold(models: Path, crops: Path, folds: pd.DataFrame) -> pd.DataFrame:

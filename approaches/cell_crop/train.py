@@ -17,10 +17,15 @@ def main(
     labels: Path,
     folds: Path,
     out: Path,
+    models: Path | None = None,
     params: Path = Path("params.yaml"),
 ) -> None:
-    """Train one fold of a recipe: --out gets model.safetensors, recipe.json and history.csv."""
+    """Train one fold of a recipe: --out gets model.safetensors, recipe.json and history.csv.
+
+    A recipe that starts from the weights of another system needs --models.
+    """
     from approaches.cell_crop.learning import train_fold
+    from approaches.cell_crop.origin import find_start
     from approaches.cell_crop.recipe import Recipe
     from common.cells import KEYS
     from common.classes import PROBABILITIES
@@ -30,10 +35,12 @@ def main(
 
     settings = load_recipe(Recipe, recipe, load_scale(params))
     config = settings.model_dump(mode="json")
-    inputs = (labels, folds, crops / "index.parquet", crops / "params.json")
+    start = find_start(settings, fold, models)
+    inputs = [labels, folds, crops / "index.parquet", crops / "params.json"]
+    inputs += [start / "model.safetensors"] if start else []
     with training_run("cell_crop", recipe.stem, fold, config, out, *inputs, level="cells") as place:
         known = read_table(labels, [*KEYS, *PROBABILITIES], "the labels stage of this approach")
-        train_fold(settings, fold, crops, known, read_folds(folds), place)
+        train_fold(settings, fold, crops, known, read_folds(folds), place, start)
 
 
 if __name__ == "__main__":

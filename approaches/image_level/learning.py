@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from approaches.image_level.network import build_network
 from approaches.image_level.recipe import Recipe
+from common.classifier import build_network
 from common.field_data import LabelledImages, fold_parts
 from common.fields import FieldStore
 from common.trained import save_trained
@@ -29,6 +29,6 @@ def train_fold(
     train, valid = (LabelledImages(store, part, recipe) for part in fold_parts(store, labels, folds, fold))
     torch.manual_seed(recipe.seed)  # initial weights
     network = build_network(recipe)
-    history = fit_chain(network, recipe.steps, train, valid, place.scratch, place.run)
+    history = fit_chain(network, recipe.steps, train, valid, place.scratch, place.run).history
     save_trained(place.out, network, recipe)
     pd.DataFrame(history).to_csv(place.out / "history.csv", index=False)

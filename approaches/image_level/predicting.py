@@ -9,11 +9,11 @@ import pandas as pd
 from torch.utils.data import DataLoader
 
 from approaches.image_level.dataset import SegmentedImages
-from approaches.image_level.network import build_network
 from approaches.image_level.recipe import Recipe
 from approaches.image_level.scorers import score_cells
 from common.cells import KEYS
 from common.classes import PROBABILITIES
+from common.classifier import build_network
 from common.field_data import Inputs
 from common.forward import half_precision, loader_options, make_ready
 from common.postprocess import Postprocess, postprocess, postprocess_images

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from approaches.image_level.network import Classifier
+from common.classifier import Classifier
 from common.tta import predict_with, see, undo
 
 

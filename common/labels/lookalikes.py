@@ -10,9 +10,10 @@ from common.cells import KEYS
 from common.labels.denoising import DenoisingParams, candidates, denoise, mine
 from common.labels.graph import GraphParams, connect, nearest, smooth_signals
 from common.labels.published import read_embeddings
-from common.labels.sources import ALL, Classes, Known, Source, System
+from common.labels.sources import ALL, Classes, Known, Source
 from common.labels.table import CellLabels
 from common.quality import Share
+from common.roster import System
 
 Use = Literal["smooth", "denoised", "candidates", "neighbours"]
 
@@ -31,6 +32,9 @@ class Denoise(Source):
     use: tuple[Use, ...] = Field(default=("candidates",), min_length=1)
     """In order: replace values by the smoothed or the de-noised ones; set candidates to ``value``; set cells with
     enough neighbours known to show a class to ``value``."""
+    labelled_only: bool = False
+    """Only where the image has the label: elsewhere values stay as they are. People, who reviewed what was found, did
+    much the same."""
     value: Share = 1.0
     known_from: Share = 0.5
     """A cell is known to show a class whose value is at least this."""
@@ -46,9 +50,16 @@ class Denoise(Source):
         rows = labels.cells.reset_index(names="row").merge(places, on=KEYS, validate="one_to_one")
         unknown = np.isnan(labels.values[rows["row"]][:, self.classes]).any(axis=1)
         for _, fold in rows[~pd.Series(unknown)].sort_values("place").groupby("fold"):
-            self._apply_to(labels, fold["row"].to_numpy(), embeddings[fold["place"].to_numpy()])
+            row = fold["row"].to_numpy()
+            allowed = np.ones((len(row), len(self.classes)), bool)
+            if self.labelled_only:
+                image_ids = labels.cells["image_id"].iloc[row]
+                allowed = np.column_stack([known.labelled(image_ids, each) for each in self.classes])
+            self._apply_to(labels, row, allowed, embeddings[fold["place"].to_numpy()])
 
-    def _apply_to(self, labels: CellLabels, rows: np.ndarray, embeddings: np.ndarray) -> None:
+    def _apply_to(
+        self, labels: CellLabels, rows: np.ndarray, allowed: np.ndarray, embeddings: np.ndarray
+    ) -> None:
         graph = connect(nearest(embeddings, self.graph))
         signals = smooth_signals(graph, self.graph)
         for use in self.use:
@@ -67,5 +78,5 @@ class Denoise(Source):
                     "candidates": (candidates(given, found, self.denoising), soft),
                 }[use]
             for place, class_id in enumerate(self.classes):
-                here = chosen[:, place]
+                here = chosen[:, place] & allowed[:, place]
                 labels.put(self.name, class_id, rows[here], values[here, place])

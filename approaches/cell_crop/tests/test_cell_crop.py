@@ -7,21 +7,24 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from torch import nn
 
 from approaches.cell_crop import predicting
 from approaches.cell_crop.dataset import CellCrops
 from approaches.cell_crop.learning import train_fold
-from approaches.cell_crop.model import build_network, note_crops
+from approaches.cell_crop.origin import note_crops
 from approaches.cell_crop.recipe import Recipe
-from common.cells import measure_cells
+from common.cells import cell_mask_path, measure_cells, read_mask
 from common.classes import CLASSES, COLORS, PROBABILITIES
+from common.classifier import build_network
 from common.crops import CropParams, CropStore
 from common.cutting import write_store
 from common.errors import DataError, ParamsError
 from common.images import Field, write_png
 from common.losses.recipe import Bce, LossParams
 from common.params import build, load_recipe
+from common.recipes import Normalize
 from common.schedules import ScheduleParams, WarmRestarts
 from common.trained import load_trained, save_trained
 from common.training_run import NoRun, Place
@@ -94,14 +97,22 @@ def test_a_misspelt_key_of_a_recipe_names_the_nearest() -> None:
         build(Recipe, given, "effb2_cell.yaml: ")
 
 
-def test_pixels_are_normalised_from_the_unit_range(crops: Path, small: Recipe) -> None:
-    rows = np.array([0])
-    pixels, targets, row = CellCrops(CropStore(crops), rows, np.zeros((1, len(CLASSES))), small, small.view)[
-        0
-    ]
-    assert (pixels.shape, targets.shape, row) == ((3, 32, 32), (19,), 0)
-    expected = ((100 + ord("a")) / 255 - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225])
-    np.testing.assert_allclose(pixels.numpy()[:, 10, 10], expected, rtol=1e-5)
+def test_pixels_reach_the_network_as_they_are_stored(crops: Path, small: Recipe) -> None:
+    data = CellCrops(CropStore(crops), np.array([0]), np.zeros((1, len(CLASSES))), small, small.view)
+    pixels, targets, row = data[0]
+    assert (pixels.shape, pixels.dtype, targets.shape, row) == ((3, 32, 32), torch.uint8, (19,), 0)
+    assert pixels[:, 10, 10].tolist() == [100 + ord("a")] * 3
+
+
+def test_pixels_of_16_bit_reach_it_as_shares_of_white(crops: Path, small: Recipe, tmp_path: Path) -> None:
+    fields = [Field("a", tuple(crops.parent / f"a_{color}.png" for color in COLORS))]
+    mask = read_mask(cell_mask_path(crops.parent, "a"))
+    params = CropParams(field_px=40, margin_px=4, bit_depth=16)
+    write_store(fields, crops.parent, measure_cells("a", mask, mask), params, tmp_path / "crops")
+    view = small.view.model_copy(update={"bit_depth": 16})
+    rows = np.arange(2)
+    data = CellCrops(CropStore(tmp_path / "crops"), rows, np.zeros((len(rows), len(CLASSES))), small, view)
+    assert data[0][0][:, 10, 10].tolist() == pytest.approx([(100 + ord("a")) / 255] * 3)
 
 
 def test_augmented_pixels_depend_on_epoch_and_cell_only(crops: Path, small: Recipe) -> None:
@@ -112,7 +123,8 @@ def test_augmented_pixels_depend_on_epoch_and_cell_only(crops: Path, small: Reci
 
 def test_the_yellow_channel_is_one_line_of_the_recipe(small: Recipe) -> None:
     view = small.view.model_copy(update={"channels": ("microtubules", "protein", "nucleus", "reticulum")})
-    network = build_network(small.model_copy(update={"view": view}))
+    normalize = Normalize(mean=(0.5,) * 4, std=(0.1,) * 4)
+    network = build_network(small.model_copy(update={"view": view, "normalize": normalize}))
     first = next(layer for layer in network.modules() if isinstance(layer, nn.Conv2d))
     assert first.in_channels == 4
 

@@ -11,10 +11,10 @@ import torch
 
 from approaches.image_level import predicting
 from approaches.image_level.learning import train_fold
-from approaches.image_level.network import build_network
 from approaches.image_level.recipe import Recipe
 from common.cells import measure_cells
 from common.classes import CLASSES, COLORS, PROBABILITIES
+from common.classifier import build_network
 from common.errors import DataError, ParamsError
 from common.field_data import Inputs, LabelledImages, Part
 from common.fields import FieldParams, FieldStore

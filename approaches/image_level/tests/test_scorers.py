@@ -7,10 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from approaches.image_level.dataset import number_cells
-from approaches.image_level.network import Classifier
-from approaches.image_level.recipe import Head
 from approaches.image_level.scorers import SCORERS, alone, cell_shares, score_cells, tiled
 from common.classes import CLASSES
+from common.classifier import Classifier, Head
 
 SIDE = 16
 VIEWS = ("identity", "hflip", "vflip", "rot90", "scale=0.8", "scale=1.2")

@@ -1,11 +1,43 @@
-"""The classifier of images: features, pooled over a picture or over a cell, then a head."""
+"""The classifier of pictures: features, pooled over a picture or over a cell of it, then a head.
+
+It normalises by itself, and its weights hold mean and deviation: whoever starts from them sees pixels alike.
+"""
+
+from typing import Literal
 
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from approaches.image_level.recipe import Head, Recipe
 from common.backbones import add_stem_pool, build_features
 from common.classes import CLASSES
+from common.forward import in_unit
+from common.params import Params
+from common.recipes import NetworkRecipe
+
+
+class Head(Params):
+    """From the map of features to one logit a class."""
+
+    pool: Literal["avg", "avg+max"] = "avg"
+    """The mean over the picture, or that and the highest value, side by side."""
+    hidden: int = Field(default=0, ge=0)
+    """Units of a layer before the last one, with batch normalisation and dropout on both sides; 0: none."""
+    dropout: float = Field(default=0, ge=0, lt=1)
+
+
+class ClassifierRecipe(NetworkRecipe):
+    """A competing system whose network is a ``Classifier``."""
+
+    extra_stem_pool: bool = False
+    """Another 2 x 2 max pooling behind the stem (system A), which makes pictures of 1024 px affordable."""
+    head: Head = Head()
+
+    @model_validator(mode="after")
+    def _drop_out_in_the_head(self) -> "ClassifierRecipe":
+        if self.backbone.dropout:
+            raise ValueError("backbone.dropout has no effect here; set head.dropout")
+        return self
 
 
 class Classifier(nn.Module):
@@ -41,8 +73,7 @@ class Classifier(nn.Module):
 
     def features(self, pixels: Tensor) -> Tensor:
         """(B, C, S, S) -> (B, F, h, w)."""
-        scaled = pixels if pixels.is_floating_point() else pixels.float() / 255
-        found: Tensor = self.body.forward_features((scaled - self.mean) / self.std)  # type: ignore[operator]
+        found: Tensor = self.body.forward_features((in_unit(pixels) - self.mean) / self.std)  # type: ignore[operator]
         return found
 
     def pool(self, features: Tensor) -> Tensor:
@@ -82,7 +113,7 @@ class Classifier(nn.Module):
         return maps.T.reshape(-1, *features.shape[1:])
 
 
-def build_network(recipe: Recipe, pretrained: bool = True) -> Classifier:
+def build_network(recipe: ClassifierRecipe, pretrained: bool = True) -> Classifier:
     """The network of a recipe; not ``pretrained``: with random weights, to be loaded.
 
     Raises:
@@ -90,7 +121,7 @@ def build_network(recipe: Recipe, pretrained: bool = True) -> Classifier:
         MissingWeightsError: pretrained weights were asked for and cannot be had.
     """
     wanted = recipe.backbone.model_copy(update={"pretrained": recipe.backbone.pretrained and pretrained})
-    body, features = build_features(wanted, len(recipe.view.channels))
+    body, features = build_features(wanted, len(recipe.normalize.mean))
     if recipe.extra_stem_pool:
         add_stem_pool(body)
     return Classifier(body, features, recipe.head, recipe.normalize.mean, recipe.normalize.std)

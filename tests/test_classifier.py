@@ -4,9 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from approaches.image_level.network import Classifier
-from approaches.image_level.recipe import Head
 from common.backbones import BackboneParams, add_stem_pool, build_features
+from common.classifier import Classifier, Head
 from common.errors import ParamsError
 
 

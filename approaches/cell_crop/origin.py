@@ -1,22 +1,12 @@
-"""The network of a recipe, and how the crops were cut that it was trained on."""
+"""What a network comes from: crops that were cut in one way, and the weights that its training started with."""
 
 import json
 from pathlib import Path
 
-from torch import nn
-
 from approaches.cell_crop.recipe import Recipe
-from common.backbones import build_classifier
-from common.classes import CLASSES
 from common.crops import CropParams
 from common.errors import ParamsError
 from common.params import build
-
-
-def build_network(recipe: Recipe, pretrained: bool = True) -> nn.Module:
-    """(B, channels, size, size) -> (B, classes) logits; not ``pretrained``: with random weights, to be loaded."""
-    wanted = recipe.backbone.model_copy(update={"pretrained": recipe.backbone.pretrained and pretrained})
-    return build_classifier(wanted, len(recipe.view.channels), len(CLASSES))
 
 
 def note_crops(folder: Path, crops: CropParams) -> None:
@@ -36,3 +26,18 @@ def refuse_other_crops(folder: Path, crops: CropParams) -> None:
         raise ParamsError(
             f"{folder}: was trained on crops with {kinds[0]}, these have {kinds[1]}; use the same crops"
         )
+
+
+def find_start(recipe: Recipe, fold: int, models: Path | None) -> Path | None:
+    """The trained fold from which a recipe starts: that of the same number, which never saw its images' groups.
+
+    Raises:
+        ParamsError: the stage was run without the folder of models, so that DVC would not see it change; or with it
+            in vain.
+    """
+    if (recipe.start_from is None) != (models is None):
+        found = "without" if models is None else "with"
+        raise ParamsError(
+            f"start_from is {recipe.start_from}, and the stage was run {found} --models; mend the stage or the recipe"
+        )
+    return models / recipe.start_from / f"fold-{fold}" if models and recipe.start_from else None
