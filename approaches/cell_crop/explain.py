@@ -11,6 +11,7 @@ from approaches.cell_crop.dataset import CellCrops
 from approaches.cell_crop.origin import refuse_other_crops
 from approaches.cell_crop.recipe import Recipe
 from common.classes import CLASSES
+from common.classifier import build_network
 from common.crops import CropStore
 from common.explaining import Explainable, Picture, last_features, view_colors
 from common.trained import load_trained, trained_folds

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from approaches.image_level.network import build_network
 from approaches.image_level.recipe import Recipe
 from approaches.image_level.scorers import alone, tiled
 from common.cells import read_cells
+from common.classifier import build_network
 from common.explaining import Explainable, Picture, last_features, view_colors
 from common.field_data import Inputs
 from common.field_pictures import whole_fields

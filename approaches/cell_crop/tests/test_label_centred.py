@@ -167,7 +167,9 @@ def test_members_and_their_epochs_are_trained_and_averaged_by_their_shares(
         (folder / "crops.json").write_text((tmp_path / "crops.json").read_text())
         alone.append(part.share * predicting.predict_rows(folder, store, rows))
     assert len({array.tobytes() for array in alone}) == len(alone)
-    np.testing.assert_allclose(predicting.predict_rows(tmp_path, store, rows), np.sum(alone, axis=0), atol=1e-6)
+    np.testing.assert_allclose(
+        predicting.predict_rows(tmp_path, store, rows), np.sum(alone, axis=0), atol=1e-6
+    )
 
 
 def test_a_fold_starts_from_the_weights_of_the_same_fold(crops: Path, tmp_path: Path) -> None:  # noqa: F811
