@@ -17,6 +17,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -32,6 +33,10 @@ from common.training import fit_chain
 from common.training_params import Chain
 from common.training_run import NoRun
 
+FRESH = multiprocessing.get_context("forkserver")
+"""Starts processes that have run nothing yet: a fork hangs in its first parallel loop where its parent ran one (GNU
+OpenMP)."""
+FRESH.set_forkserver_preload(["benchmarks.resume"])
 KILLS = 10
 LOSS_CALLS = 4 * (4 + 3) + 4 * (5 + 3)
 """Of the whole chain: four epochs a step, for patience ends the second; batches of training, then of validation."""
@@ -146,38 +151,54 @@ def train(folder: Path, strike: Callable[[int], None] | None = None, steps: Chai
     return known.hexdigest()
 
 
-def in_child(work: Callable[[], object]) -> int:
-    """The exit code of ``work`` in a process of its own, as a shell would give it."""
-    child = multiprocessing.get_context("fork").Process(target=work)
+@dataclass(frozen=True)
+class Strike:
+    """Signals that a training sends itself at a call of the loss, or while it writes the next checkpoint after it."""
+
+    call: int
+    signals: tuple[int, ...] = (signal.SIGKILL,)
+    while_writing: bool = False
+
+    def __call__(self, number: int) -> None:
+        """At each call of the loss."""
+        if number == self.call and self.while_writing:
+            mock.patch.object(torch, "save", self._half_a_file).start()
+        elif number == self.call:
+            self._send()
+
+    def _half_a_file(self, state: dict[str, Any], path: Path) -> None:
+        path.write_bytes(b"torn")
+        self._send()
+
+    def _send(self) -> None:
+        for number in self.signals:
+            os.kill(os.getpid(), number)
+
+
+def in_child(
+    folder: Path, strike: Strike | None = None, save_every_s: float = 600.0, loaders: int = 0
+) -> int:
+    """The exit code of a training in a process of its own, as a shell would give it."""
+    child = FRESH.Process(target=_train_saving, args=(folder, strike, save_every_s, loaders))
     child.start()
     child.join()
     code = child.exitcode or 0
     return code if code >= 0 else 128 - code
 
 
-def die(number: int = signal.SIGKILL) -> None:
-    """End this process by a signal."""
-    os.kill(os.getpid(), number)
-
-
-def trained_with_a_kill(folder: Path, call: int, save_every_s: float, while_writing: bool) -> str:
-    """The hash of a training that is killed at a call of the loss, or at the next checkpoint after it, and resumed."""
-
-    def strike(number: int) -> None:
-        if number == call and not while_writing:
-            die()
-        if number == call:
-            mock.patch.object(torch, "save", half_a_file).start()
-
-    def half_a_file(state: dict[str, Any], path: Path) -> None:
-        path.write_bytes(b"torn")
-        die()
-
+def _train_saving(folder: Path, strike: Strike | None, save_every_s: float, loaders: int) -> None:
+    multiprocessing.set_start_method("fork", force=True)  # as in any other training
+    os.environ["HPA_LOADERS"] = str(loaders)
     resuming.SAVE_EVERY_S = save_every_s
-    code = in_child(lambda: train(folder, strike))
+    train(folder, strike)
+
+
+def trained_with_a_kill(folder: Path, strike: Strike, save_every_s: float, loaders: int) -> str:
+    """The hash of a training that is killed by ``strike`` and resumed."""
+    code = in_child(folder, strike, save_every_s, loaders)
     if code != 128 + signal.SIGKILL:
-        raise RuntimeError(f"the training ended with {code} before call {call}")
-    if in_child(lambda: train(folder)):
+        raise RuntimeError(f"the training ended with {code} before call {strike.call}")
+    if in_child(folder, None, save_every_s, loaders):
         raise RuntimeError("the resumed training failed")
     return (folder / "result").read_text()
 
@@ -186,16 +207,16 @@ def main() -> None:
     """Print how many of the resumed trainings equal the one left alone."""
     rng = random.Random(0)
     with tempfile.TemporaryDirectory() as name:
-        in_child(lambda: train(Path(name)))
+        in_child(Path(name))
         alone = (Path(name) / "result").read_text()
     print(f"left alone: {alone[:16]}")
     for loaders in (0, 2):
-        os.environ["HPA_LOADERS"] = str(loaders)
         equal = 0
         for _ in range(KILLS):
             call, often, writing = rng.randrange(LOSS_CALLS - 1), rng.random() < 0.7, rng.random() < 0.3
             with tempfile.TemporaryDirectory() as name:
-                found = trained_with_a_kill(Path(name), call, 0.0 if often else 600.0, writing)
+                strike = Strike(call, while_writing=writing)
+                found = trained_with_a_kill(Path(name), strike, 0.0 if often else 600.0, loaders)
             equal += found == alone
             print(
                 f"{loaders} loaders, call {call}, often {often}, writing {writing}: {found[:16]}",

@@ -1,11 +1,9 @@
 """Training learns, keeps the best, repeats exactly, goes on after a break, and stops at NaN with the items at fault."""
 
-import multiprocessing
 import os
 import signal
 import socket
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy, binary_cross_entropy_with_logits
 from torch.utils.data import Dataset
 
-from benchmarks.resume import CHAIN, die, in_child, trained_with_a_kill
+from benchmarks.resume import CHAIN, FRESH, Strike, in_child, trained_with_a_kill
 from benchmarks.resume import train as train_blots
 from common import resuming
 from common.errors import DataError, MachineError
@@ -239,16 +237,14 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.mark.parametrize(
     ("call", "save_every_s", "while_writing", "loaders"),
-    [(9, 0.0, False, "2"), (13, 600.0, False, "0"), (20, 0.0, True, "0"), (58, 0.0, False, "0")],
+    [(9, 0.0, False, 2), (13, 600.0, False, 0), (20, 0.0, True, 0), (58, 0.0, False, 0)],
     ids=["mid-accumulation", "mid-validation", "mid-checkpoint", "second-step"],
 )
 def test_a_killed_training_ends_at_the_same_weights(
-    call: int, save_every_s: float, while_writing: bool, loaders: str, alone: str, tmp_path: Path
+    call: int, save_every_s: float, while_writing: bool, loaders: int, alone: str, tmp_path: Path
 ) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HPA_LOADERS", loaders)
-        patch.setattr(resuming, "SAVE_EVERY_S", save_every_s)
-        assert trained_with_a_kill(tmp_path, call, save_every_s, while_writing) == alone
+    strike = Strike(call, while_writing=while_writing)
+    assert trained_with_a_kill(tmp_path, strike, save_every_s, loaders) == alone
     assert not list(tmp_path.glob(".*.part-*"))
 
 
@@ -260,22 +256,13 @@ def test_a_killed_training_ends_at_the_same_weights(
 def test_a_signal_writes_a_checkpoint_and_ends_the_training(
     number: int, call: int, place: str, alone: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def strike(found: int) -> None:
-        if found == call:
-            die(number)
-
-    assert in_child(partial(train_blots, tmp_path, strike)) == 128 + number
+    assert in_child(tmp_path, Strike(call, (number,))) == 128 + number
     assert train_blots(tmp_path) == alone
     assert f"first: goes on from {place}\n" in capfd.readouterr().out
 
 
 def test_ctrl_c_twice_leaves_at_once(tmp_path: Path) -> None:
-    def strike(found: int) -> None:
-        if found == 2:
-            die(signal.SIGINT)
-            die(signal.SIGINT)
-
-    assert in_child(partial(train_blots, tmp_path, strike)) == 130
+    assert in_child(tmp_path, Strike(2, (signal.SIGINT, signal.SIGINT))) == 130
     assert not (tmp_path / "first.ckpt").exists()
 
 
@@ -312,8 +299,7 @@ def test_two_processes_learn_what_one_does(accumulate: int, tmp_path: Path) -> N
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    fork = multiprocessing.get_context("fork")
-    ranks = [fork.Process(target=rank_of_two, args=(rank, port, tmp_path, accumulate)) for rank in range(2)]
+    ranks = [FRESH.Process(target=rank_of_two, args=(rank, port, tmp_path, accumulate)) for rank in range(2)]
     for process in ranks:
         process.start()
     for process in ranks:
