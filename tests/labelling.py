@@ -37,7 +37,7 @@ def write_folder(folder: Path, draw: Callable[..., np.ndarray], write: Callable[
 def session_of(folder: Path, **values: Any) -> Session:
     """A session on ``write_folder``'s folder that scores classes 11 and 0; its events are in scores.sqlite."""
     subjects = of_folder(folder / "images", folder / "masks")
-    given = {"params": OrderParams(), "shared": 1.0} | values
+    given: dict[str, Any] = {"params": OrderParams(), "shared": 1.0} | values
     return Session(subjects, EventStore(folder / "scores.sqlite"), (11, 0), **given)
 
 

@@ -13,7 +13,8 @@ from common.labelling.storage import Event, EventStore, standing
 
 
 def event(number: int, **values: Any) -> Event:
-    given = {"kind": "score", "rater": "Ann", "image_id": "a", "y": 5, "x": 6, "class_id": 11, "score": 3}
+    given: dict[str, Any] = {"kind": "score", "rater": "Ann", "class_id": 11, "score": 3}
+    given |= {"image_id": "a", "y": 5, "x": 6}
     given |= {"score": None} if values.get("kind") in ("undo", "skip") else {}
     return Event(id=str(UUID(int=number)), **(given | values))
 

@@ -7,6 +7,7 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from common.classes import CLASSES
+from common.labelling import review
 from common.labelling.ledger import SHOWS
 from common.labelling.session import Session
 from common.labelling.storage import Event, Rater
@@ -64,7 +65,7 @@ class Answers:
 
     def audit(self, image: str, cell: int, class_id: ClassId) -> list[Json]:
         """All that happened to a cell."""
-        return self._of.audit(self._row(image, cell), class_id)
+        return review.audit(self._of, self._row(image, cell), class_id)
 
     def trail(
         self, rater: Rater, class_id: ClassId, count: Annotated[int, Query(ge=1, le=200)] = 50
@@ -78,11 +79,11 @@ class Answers:
 
     def disputes(self, class_id: ClassId) -> list[Json]:
         """Cells to review."""
-        return self._of.disputes(class_id)
+        return review.disputes(self._of, class_id)
 
     def agreement(self) -> list[Json]:
         """How far raters agree."""
-        return self._of.agreement()
+        return review.agreements(self._of)
 
     def next(self, wanted: Wanted, after: BackgroundTasks) -> list[Json]:
         """The next cells; their pictures are drawn while the page reads the answer."""

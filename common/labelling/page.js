@@ -175,7 +175,7 @@ function describe(cell) {
   $('scores').textContent = cell && cell.scores
     ? Object.entries(cell.scores).map(([name, score]) => `${name}: ${score}`).join(', ') : '';
   $('large').setAttribute('aria-label', cell ? `cell ${cell.cell_id} of ${cell.image_id}: ${SHOWN[view]}` : 'no cell');
-  if (!cell) say(reviewing ? 'No dispute is left in this class.' : 'No cell is left in this class.');
+  if (!cell && (reviewing || ended)) say(reviewing ? 'No dispute is left in this class.' : 'No cell is left in this class.');
 }
 
 function say(text) { $('notice').textContent = text; }
@@ -191,7 +191,7 @@ const className = () => about.classes.find((known) => known.id === classId).name
 
 function score(value) {
   const cell = current();
-  if (!cell) return;
+  if (!cell && (reviewing || ended)) return;
   if (!drawn) { say('The picture is not there yet: that key did not count.'); return; }
   const change = value === null ? { kind: 'skip' } : { kind: reviewing ? 'review' : 'score', score: value };
   const event = record(cell, change);

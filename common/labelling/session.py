@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from threading import RLock
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,12 +14,11 @@ import pandas as pd
 from common.cells import KEYS
 from common.classes import CLASSES
 from common.errors import DataError
-from common.labelling.agreement import agreement, disputed, settle
 from common.labelling.evidence import streams
 from common.labelling.ledger import SHOWS, Ledger, Place
 from common.labelling.order import OrderParams, arrange
 from common.labelling.pictures import Pictures
-from common.labelling.storage import COLUMNS, Event, EventStore, standing
+from common.labelling.storage import COLUMNS, Event, EventStore, records
 from common.labelling.subjects import Subjects
 from common.labels.scores import attach
 
@@ -182,7 +182,7 @@ class Session:
         for event in events:
             if event.class_id not in self.classes:
                 raise DataError(f"event {event.id}: class {event.class_id} is not scored here")
-            if self._row_at(event.image_id, event.y, event.x) is None:
+            if self.row_at(event.image_id, event.y, event.x) is None:
                 raise DataError(
                     f"event {event.id}: no cell of {event.image_id} has the place {event.y}, {event.x}"
                 )
@@ -191,7 +191,7 @@ class Session:
             self._ledger.apply(new)
         return len(new)
 
-    def _row_at(self, image_id: str, y: int, x: int) -> int | None:
+    def row_at(self, image_id: str, y: int, x: int) -> int | None:
         """The cell at a place, which a page may know from an earlier run of the server."""
         place = (image_id, y, x)
         if place not in self._rows and image_id in self.subjects.fields:
@@ -207,50 +207,22 @@ class Session:
         with self._lock:
             events = [e for e in self._ledger.trail(rater, class_id) if (e.image_id, e.y, e.x) in self._rows]
         rows = [(self._rows[e.image_id, e.y, e.x], e) for e in events[-count:]]
-        return [
-            self.describe(row, class_id, rater, e.why) | {"event": e.id, "kind": e.kind} for row, e in rows
-        ]
+        return [self.describe(row, e.why, e.score) | {"event": e.id, "kind": e.kind} for row, e in rows]
+
+    def jump(self, row: int, rater: str, class_id: int) -> dict[str, object]:
+        """A cell that the rater asks for, with its own last score of it."""
+        place = self.place(row)
+        with self._lock:
+            own = self._ledger.latest(rater, class_id).get(place)
+        return self.describe(row, "jump", own.score if own else None)
 
     def progress(self, rater: str, class_id: int) -> dict[str, object]:
         """See ``Ledger.progress``; with the number of all cells."""
         with self._lock:
             return self._ledger.progress(rater, class_id) | {"cells": len(self.subjects.cells)}
 
-    def agreement(self) -> list[dict[str, object]]:
-        """Every two raters of a class; kappa is None where it is not defined."""
-        return [
-            row | {"class": CLASSES[int(str(row["class_id"]))]}
-            for row in _records(agreement(standing(self.store.events())))
-        ]
-
-    def disputes(self, class_id: int) -> list[dict[str, object]]:
-        """The cells of a class on which raters disagree, the widest dispute first, each with all its scores."""
-        events = standing(self.store.events())
-        events = events[events["class_id"] == class_id]
-        found = []
-        for row in disputed(settle(events)).to_dict("records"):
-            place = (row["image_id"], row["y"], row["x"])
-            if place in self._rows:
-                of_cell = events[(events[["image_id", "y", "x"]] == place).all(axis=1)].dropna(subset="score")
-                scores = dict(zip(of_cell["rater"], of_cell["score"].tolist(), strict=True))
-                found.append(self.describe(self._rows[place], "review") | {"scores": scores})
-        return found
-
-    def audit(self, row: int, class_id: int) -> list[dict[str, object]]:
-        """All that ever happened to a cell and a class, undone events too."""
-        events = self.store.events()
-        image_id, y, x = self.place(row)
-        same = (events["image_id"] == image_id) & (events["y"] == y) & (events["x"] == x)
-        columns = ["time", "rater", "kind", "score", "id", "undoes"]
-        return _records(events.loc[same & (events["class_id"] == class_id), columns])
-
-
-def _records(table: pd.DataFrame) -> list[dict[str, object]]:
-    """The rows of a table; None for NaN."""
-    plain = table.astype(object).where(table.notna(), None)
-    return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
-
 
 def _as_events(table: pd.DataFrame) -> Iterable[Event]:
     """Events as they were kept, unchecked: they were checked when they came."""
-    return [Event.model_construct(**row) for row in _records(table[COLUMNS[:-1]])]
+    kept: list[dict[str, Any]] = records(table[COLUMNS[:-1]])
+    return [Event.model_construct(**row) for row in kept]

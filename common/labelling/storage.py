@@ -164,3 +164,9 @@ def standing(events: pd.DataFrame) -> pd.DataFrame:
     own = pd.MultiIndex.from_frame(events[["rater", "id"]])  # a rater takes back what is theirs only
     left = events[(events["kind"] != "undo") & ~own.isin(undone)]
     return left.drop_duplicates(["rater", "image_id", "y", "x", "class_id"], keep="last")
+
+
+def records(table: pd.DataFrame) -> list[dict[str, object]]:
+    """The rows of a table; None for NaN."""
+    plain = table.astype(object).where(table.notna(), None)
+    return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
