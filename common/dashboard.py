@@ -67,24 +67,24 @@ def _proxies() -> spaces.Section:
 
 
 def _folds() -> spaces.Section:
-    def curve(key: str, by: str, area: str) -> Any:
+    def curve(key: str, by: str) -> Any:
         return panels.LinePlot(
             title=f"{key} by {by}",
             x="epoch",
             y=[key],
             groupby=panels.Config(by),
             groupby_aggfunc="mean",
-            groupby_rangefunc=area,
+            groupby_rangefunc="minmax",
         )
 
     keys = (*MAP_OF.values(), "val/loss")
     return _section(
-        "Folds: trainings by epoch", *(curve(key, by, "minmax") for key in keys for by in ("recipe", "fold"))
+        "Folds: trainings by epoch", *(curve(key, by) for key in keys for by in ("recipe", "fold"))
     )
 
 
 def _sweeps() -> spaces.Section:
-    columns = [panels.Config("sweep"), *(panels.SummaryMetric(key) for key in (*PROXIES, METRIC))]
+    columns: list[Any] = [panels.Config("sweep"), *(panels.SummaryMetric(key) for key in (*PROXIES, METRIC))]
     return _section(
         "Sweeps: name one in the filter, like tags = sweep:lr",
         panels.BarPlot(

@@ -82,7 +82,7 @@ def test_trials_are_experiments_and_the_best_comes_first() -> None:
     done = search()
     assert sorted(calls()) == ["lr-1", "lr-2", "lr-3", "lr-4"]
     assert experiments.names() == set(calls())
-    values = [trial.value for trial in done.succeeded()]
+    values = [trial.value or 0 for trial in done.succeeded()]
     assert values == sorted(values, reverse=True)
     best = done.succeeded()[0]
     assert best.value == pytest.approx(1 - abs(best.params["r.yaml:lr"] - 0.3))
@@ -108,7 +108,7 @@ def test_failed_trials_are_skipped_listed_with_their_log_and_tried_again_when_as
     assert len(search().trials) == 4, "nothing is left to do"
     Path("fail").unlink()
     again = search(replace(PLAN, retry=True))
-    assert calls()[4:] == ["lr-5", "lr-6"]
+    assert sorted(calls()[4:]) == ["lr-5", "lr-6"]
     assert again.trials[4].params == again.trials[1].params
     assert again.failed() == []
 
