@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,7 +39,7 @@ from common.tables import read_folds
 from common.training_run import NoRun, Place
 from common.truth import read_truth
 
-OPTIONS = {
+OPTIONS: dict[str, dict[str, Any]] = {
     "round 0": {"subcategories": None},
     "round 1": {},
     "round 1, puzzle": {"puzzle": PuzzleParams()},

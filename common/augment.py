@@ -88,22 +88,23 @@ def relight(pixels: np.ndarray, share: float, rng: Rng, ids: bool = False) -> np
     return changed
 
 
-def coarsen(pixels: np.ndarray, least: float, rng: Rng) -> np.ndarray:
+def coarsen(pixels: np.ndarray, least: float, rng: Rng, ids: bool = False) -> np.ndarray:
     """Reduce to ``least`` to 1.5 x ``least`` of the side, then enlarge again (system B, 4th: 256 to 384 of 512)."""
     height, width = pixels.shape[:2]
     share = rng.uniform(least, 1.5 * least)
+    if ids:
+        return pixels
     size = (max(1, round(width * share)), max(1, round(height * share)))
-    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    return _with_channels(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), pixels)
+    return _resize(_resize(pixels, size, ids, cv2.INTER_AREA), (width, height), ids)
 
 
-def padsides(pixels: np.ndarray, most: float, rng: Rng) -> np.ndarray:
+def padsides(pixels: np.ndarray, most: float, rng: Rng, ids: bool = False) -> np.ndarray:
     """Put up to ``most`` of the side of black on each side, then reduce to the size before (system B: 200 of 512)."""
     height, width = pixels.shape[:2]
     top, bottom = (int(rng.uniform(0, most) * height) for _ in range(2))
     left, right = (int(rng.uniform(0, most) * width) for _ in range(2))
     padded = cv2.copyMakeBorder(pixels, top, bottom, left, right, cv2.BORDER_CONSTANT)
-    return _with_channels(cv2.resize(padded, (width, height), interpolation=cv2.INTER_AREA), pixels)
+    return _resize(_with_channels(padded, pixels), (width, height), ids, cv2.INTER_AREA)
 
 
 FIXED: dict[str, Callable[[np.ndarray, Rng], np.ndarray]] = {
@@ -170,9 +171,9 @@ def augment(pixels: np.ndarray, entries: tuple[Augmentation, ...], rng: Rng, ids
     return pixels
 
 
-def _resize(pixels: np.ndarray, size: tuple[int, int], ids: bool) -> np.ndarray:
-    how = cv2.INTER_NEAREST_EXACT if ids else cv2.INTER_LINEAR
-    return _with_channels(cv2.resize(pixels, size, interpolation=how), pixels)
+def _resize(pixels: np.ndarray, size: tuple[int, int], ids: bool, how: int = cv2.INTER_LINEAR) -> np.ndarray:
+    resized = cv2.resize(pixels, size, interpolation=cv2.INTER_NEAREST_EXACT if ids else how)
+    return _with_channels(resized, pixels)
 
 
 def _with_channels(pixels: np.ndarray, like: np.ndarray) -> np.ndarray:

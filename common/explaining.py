@@ -30,8 +30,8 @@ STRENGTH = 0.6
 class Picture:
     """What a network is shown to judge cells, and the same for the eye.
 
-    ``pixels`` is (C, H, W) as the network takes it; ``shown`` (h, w, 3) uint8, the same view at any resolution; ``mask``
-    (h, w) numbers the cells in it, of which those in ``ids`` are judged.
+    ``pixels`` is (C, H, W) as the network takes it; ``shown`` (h, w, 3) uint8, the same view at any resolution;
+    ``mask`` (h, w) numbers the cells in it, of which those in ``ids`` are judged.
     """
 
     image_id: str
@@ -56,7 +56,7 @@ class Explainable:
 
 def last_features(backbone: nn.Module) -> nn.Module:
     """The last layer of a timm network that gives features."""
-    return backbone.get_submodule(backbone.feature_info[-1]["module"])  # type: ignore[index, union-attr]
+    return backbone.get_submodule(backbone.feature_info[-1]["module"])  # type: ignore[index, arg-type]
 
 
 def field_colors(planes: np.ndarray) -> np.ndarray:

@@ -115,7 +115,16 @@ def test_relighting_changes_contrast_and_brightness_within_its_share(dtype: type
     assert sum(black == 0 for black in blacks) == pytest.approx(100, abs=25)  # darker and brighter alike
 
 
-GEOMETRY = ("rotate=90@1", "rescale=0.3@1", "crop=0.5@1", "orient@1", "griddrop=4@1", "relight=0.2@1")
+GEOMETRY = (
+    "rotate=90@1",
+    "rescale=0.3@1",
+    "crop=0.5@1",
+    "orient@1",
+    "griddrop=4@1",
+    "relight=0.2@1",
+    "coarsen=0.5@1",
+    "padsides=0.3@1",
+)
 
 
 @pytest.mark.parametrize("entry", GEOMETRY)

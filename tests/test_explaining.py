@@ -22,6 +22,7 @@ class LooksLeft(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.features = nn.AvgPool2d(8)
+        self.unused = nn.Parameter(torch.zeros(1))  # grad-cam asks the weights for their device
 
     def forward(self, pixels: Tensor) -> Tensor:
         seen = self.features(pixels.mean(1, keepdim=True))
@@ -104,7 +105,7 @@ def test_channels_that_a_network_does_not_see_are_black() -> None:
 
 @pytest.mark.parametrize("name", ["resnet10t", "densenet121", "efficientnet_b0"])
 def test_the_last_features_are_those_of_the_head(name: str) -> None:
-    network, width = build_features(BackboneParams(name=name, pretrained=False), 4)
+    network, _ = build_features(BackboneParams(name=name, pretrained=False), 4)
     seen: list[Tensor] = []
     last_features(network).register_forward_hook(lambda module, inputs, output: seen.append(output))
     whole = network.forward_features(torch.zeros(1, 4, 64, 64))  # type: ignore[operator]

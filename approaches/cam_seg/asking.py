@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -64,7 +65,7 @@ def ask(networks: Networks, images: AskedImages, what: str) -> Iterator[tuple[st
             yield image_id, seen, Asker(networks, seen.pixels.to(networks.device))
 
 
-def _as_it_is(seen: Seen) -> Seen:
+def _as_it_is(seen: Any) -> Any:
     """Arrays stay arrays."""
     return seen
 

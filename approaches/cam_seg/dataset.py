@@ -72,7 +72,7 @@ NOTHING = CellLabels(np.zeros(0, np.int64), np.zeros((0, len(PROBABILITIES))), n
 def labels_by_image(table: pd.DataFrame) -> dict[str, CellLabels]:
     """Read a labels table (image_id, cell_id, ``p_0`` to ``p_18``), which holds the cells that were judged."""
     return {
-        image_id: CellLabels(
+        str(image_id): CellLabels(
             rows["cell_id"].to_numpy(np.int64),
             rows[list(PROBABILITIES)].to_numpy(float),
             np.ones(len(rows), bool),

@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 def main(models: Path, images: Path, fields: Path, masks: Path, cells: Path, folds: Path, out: Path) -> None:
     """Predict everything: --out gets {oof,test}.parquet and {oof,test}_images.parquet."""
     from approaches.cam_seg.predicting import predict_out_of_fold, predict_unseen
+    from approaches.cam_seg.recipe import Recipe
     from common.cells import read_cells
     from common.field_data import Inputs
     from common.fields import FieldStore
     from common.files import atomic, exclusive
     from common.image_table import read_images
+    from common.params import system_values
     from common.predictions import (
         with_skipped,
         with_skipped_images,
@@ -28,21 +30,25 @@ def main(models: Path, images: Path, fields: Path, masks: Path, cells: Path, fol
         write_predictions,
     )
     from common.tables import read_folds, read_skipped
-    from common.trained import refuse_other_folds
+    from common.tracking import tracked_run
+    from common.trained import recipe_of, refuse_other_folds
 
     table, known, assigned = read_images(images), read_cells(cells), read_folds(folds)
     inputs, skipped = Inputs(FieldStore(fields), masks, known), read_skipped(fields)
     parts = {split: set(table.loc[table["split"] == split, "image_id"]) for split in ("train", "test")}
     refuse_other_folds(models, set(assigned["fold"]))
-    with exclusive(out), atomic(out) as part:
+    config = system_values("cam_seg", out.name, Path("params.yaml"))
+    with exclusive(out), atomic(out) as part, tracked_run("cam_seg", out.name, "predict", config) as run:
         part.mkdir()
-        oof = predict_out_of_fold(models, inputs, assigned)
-        test = predict_unseen(models, inputs, parts["test"])
+        steps = recipe_of(models, Recipe).postprocess
+        oof = predict_out_of_fold(models, inputs, assigned).postprocessed(known, steps)
+        test = predict_unseen(models, inputs, parts["test"]).postprocessed(known, steps)
         for split, name, found in (("train", "oof", oof), ("test", "test", test)):
             wanted = known[known["image_id"].isin(parts[split])]
             write_predictions(with_skipped(found.cells, wanted, skipped), part / f"{name}.parquet", wanted)
             images_found = with_skipped_images(found.images, parts[split] & skipped)
             write_image_predictions(images_found, part / f"{name}_images.parquet", sorted(parts[split]))
+        run.log({"predict/cells": len(oof.cells) + len(test.cells)})
 
 
 def predict_cells(models: Path, data: Path) -> "pd.DataFrame":
@@ -55,13 +61,16 @@ def predict_cells(models: Path, data: Path) -> "pd.DataFrame":
         MissingWeightsError: ``models`` holds no trained fold, or one without its U-Net.
     """
     from approaches.cam_seg.predicting import predict_unseen
+    from approaches.cam_seg.recipe import Recipe
     from common.cells import read_cells
     from common.field_data import Inputs
     from common.fields import FieldStore
+    from common.trained import recipe_of
 
     store = FieldStore(data / "fields")
     inputs = Inputs(store, data / "masks", read_cells(data / "cells.parquet"))
-    return predict_unseen(models, inputs, set(store.index["image_id"])).cells
+    found = predict_unseen(models, inputs, set(store.index["image_id"]))
+    return found.postprocessed(inputs.cells, recipe_of(models, Recipe).postprocess).cells
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from approaches.cam_seg.dataset import AskedImages
 from common.cells import KEYS
 from common.classes import PROBABILITIES
 from common.field_data import Inputs
-from common.negative_class import with_negative
+from common.postprocess import Postprocess, postprocess, postprocess_images
 from common.trained import trained_folds
 
 
@@ -21,6 +21,10 @@ class Found(NamedTuple):
 
     images: pd.DataFrame
     cells: pd.DataFrame
+
+    def postprocessed(self, cells: pd.DataFrame, params: Postprocess) -> "Found":
+        """What the networks found, after the steps of ``postprocess``; ``cells`` is the cells table."""
+        return Found(postprocess_images(self.images, params), postprocess(self.cells, cells, params))
 
 
 def predict_out_of_fold(models: Path, inputs: Inputs, folds: pd.DataFrame) -> Found:
@@ -54,8 +58,7 @@ def predict(networks: Networks, inputs: Inputs, rows: np.ndarray) -> Found:
     keys = pd.concat(tables, ignore_index=True)[KEYS]
     of_images = np.reshape(answers, (len(answers), len(PROBABILITIES)))
     return Found(
-        _table(pd.DataFrame({"image_id": images.ids}), with_negative(of_images, recipe.negative)),
-        _table(keys, with_negative(np.concatenate(per_cell), recipe.negative)),
+        _table(pd.DataFrame({"image_id": images.ids}), of_images), _table(keys, np.concatenate(per_cell))
     )
 
 

@@ -179,6 +179,14 @@ class Recipe(FieldRecipe):
             )
         return self
 
+    @model_validator(mode="after")
+    def _one_network_a_step(self) -> "Recipe":
+        if named := [name for name, step in self.steps.items() if step.trainer.ensemble]:
+            raise ValueError(
+                f"steps.{named[0]}.trainer.ensemble has no effect here; swa_from averages weights"
+            )
+        return self
+
     @property
     def sub_classes(self) -> int:
         """Outputs of the final classifier beside those of the classes."""

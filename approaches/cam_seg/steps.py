@@ -32,8 +32,8 @@ class ClassifierStep(Step):
         """With a puzzle, the agreement of a picture with its tiles too."""
         if self.puzzle is None:
             return super().training_loss(forward, pixels, targets, share)
-        given = {"targets": targets, "loss": self.loss, "params": self.puzzle, "progress": share}
-        return forward(pixels, partial(puzzle_loss, **given))
+        asked = partial(puzzle_loss, targets=targets, loss=self.loss, params=self.puzzle, progress=share)
+        return forward(pixels, asked)
 
     def judged(self, probabilities: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """The columns of the classes."""

@@ -25,7 +25,7 @@ def explainable(models: Path, data: Path) -> Explainable:
     refuse_other_crops(folder, store.params)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = network.to(device)
-    return Explainable(network, last_features(network), _crops(store, recipe, device))
+    return Explainable(network, last_features(network.body), _crops(store, recipe, device))
 
 
 def _crops(store: CropStore, recipe: Recipe, device: torch.device) -> Iterator[Picture]:

@@ -9,18 +9,24 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from approaches.cam_seg.asking import CLASSIFIER
+from approaches.cam_seg.asking import CLASSIFIER, ask, load_classifiers, load_folds
+from approaches.cam_seg.dataset import AskedImages, MixedImages, PaintedImages, labels_by_image
 from approaches.cam_seg.labelling import label_images
 from approaches.cam_seg.learning import train_classifier, train_segmenter
-from approaches.cam_seg.predicting import predict_out_of_fold, predict_unseen
+from approaches.cam_seg.map_store import MapStore
+from approaches.cam_seg.predict import predict_cells
+from approaches.cam_seg.predicting import predict, predict_out_of_fold, predict_unseen
 from approaches.cam_seg.recipe import Recipe
-from common.cells import cell_mask_path, measure_cells, nucleus_mask_path
-from common.classes import COLORS, NEGATIVE, PROBABILITIES
-from common.field_data import Inputs, fold_parts
+from common.cells import KEYS, cell_mask_path, measure_cells, nucleus_mask_path
+from common.classes import CLASSES, COLORS, NEGATIVE, PROBABILITIES
+from common.errors import ParamsError
+from common.field_data import Inputs, Part, fold_parts
 from common.fields import FieldParams, FieldStore
 from common.images import Field, write_png
-from common.params import load_recipe
+from common.losses.recipe import Focal
+from common.params import build, load_recipe
 from common.predictions import check_image_predictions, check_predictions
 from common.reducing import write_fields
 from common.training_run import NoRun, Place
@@ -132,6 +138,13 @@ def test_steps_of_other_names_are_refused() -> None:
     given = small().model_dump(mode="json")
     given["steps"]["round_2"] = given["steps"].pop("round_1")
     with pytest.raises(ParamsError, match="steps are round_0, round_1 and segment"):
+        build(Recipe, given, "recipe")
+
+
+def test_several_epochs_that_would_predict_together_are_refused() -> None:
+    given = small().model_dump(mode="json")
+    given["steps"]["segment"]["trainer"]["ensemble"] = [1.0]
+    with pytest.raises(ParamsError, match=r"steps.segment.trainer.ensemble has no effect here"):
         build(Recipe, given, "recipe")
 
 
@@ -258,15 +271,15 @@ def test_every_cell_and_image_is_predicted_out_of_fold_and_by_all_folds(
 ) -> None:
     oof = predict_out_of_fold(trained / "models", inputs, FOLDS)
     unseen = predict_unseen(trained / "models", inputs, set(IDS))
-    for found in (oof, unseen):
-        check_predictions(found.cells, "here", inputs.cells)
-        check_image_predictions(found.images, "here", IDS)
+    for whole in (oof, unseen):
+        check_predictions(whole.cells, "here", inputs.cells)
+        check_image_predictions(whole.images, "here", IDS)
     columns = list(PROBABILITIES)
     alone = [predict(load_folds([trained / f"models/fold-{fold}"]), inputs, np.arange(6)) for fold in (0, 1)]
     for image_id, fold in zip(FOLDS["image_id"], FOLDS["fold"], strict=True):
         for found, expected in ((oof.cells, alone[fold].cells), (oof.images, alone[fold].images)):
-            of_image = (table[table["image_id"] == image_id][columns] for table in (found, expected))
-            np.testing.assert_allclose(*of_image, atol=1e-6)
+            here, there = (table[table["image_id"] == image_id][columns] for table in (found, expected))
+            np.testing.assert_allclose(here, there, atol=1e-6)
     mean = (alone[0].images[columns] + alone[1].images[columns]) / 2
     np.testing.assert_allclose(unseen.images[columns], mean, atol=1e-6)
 
@@ -290,11 +303,20 @@ def test_a_cell_has_the_mean_of_the_combined_maps_times_the_probability_of_the_i
         np.testing.assert_allclose(kept, np.where(probabilities >= 0.01, expected, 0), atol=1e-5)
 
 
-def test_the_negative_class_follows_the_recipe_s_rule(trained: Path, inputs: Inputs, tmp_path: Path) -> None:
-    shutil.copytree(trained / "models/fold-0", tmp_path / "fold-0")
-    path = tmp_path / "fold-0/recipe.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"negative": "one_minus_max"}))
-    found = (
-        predict(load_folds([tmp_path / "fold-0"]), inputs, np.arange(3)).cells[list(PROBABILITIES)].to_numpy()
-    )
+def test_predicting_own_images_ends_with_the_recipe_s_postprocessing(
+    trained: Path, inputs: Inputs, tmp_path: Path
+) -> None:
+    data, models = tmp_path / "data", tmp_path / "models"
+    data.mkdir()
+    (data / "masks").symlink_to(inputs.masks)
+    (data / "fields").symlink_to(inputs.masks / "fields")
+    inputs.cells.to_parquet(data / "cells.parquet")
+    shutil.copytree(trained / "models/fold-0", models / "fold-0")
+    plain = predict_cells(models, data)
+    path = models / "fold-0/recipe.json"
+    rule = {"postprocess": {"negative": "one_minus_max"}}
+    path.write_text(json.dumps(json.loads(path.read_text()) | rule))
+    found = predict_cells(models, data)[list(PROBABILITIES)].to_numpy()
     np.testing.assert_allclose(found[:, 18], 1 - found[:, :18].max(axis=1), atol=1e-6)
+    assert not np.allclose(found[:, 18], plain[f"p_{NEGATIVE}"])
+    np.testing.assert_allclose(found[:, :18], plain[list(PROBABILITIES)[:18]], atol=1e-6)
