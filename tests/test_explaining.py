@@ -21,8 +21,9 @@ class LooksLeft(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.features = nn.AvgPool2d(8)
-        self.unused = nn.Parameter(torch.zeros(1))  # grad-cam asks the weights for their device
+        brightness = nn.Conv2d(1, 1, 1, bias=False)
+        nn.init.ones_(brightness.weight)
+        self.features = nn.Sequential(nn.AvgPool2d(8), brightness)
 
     def forward(self, pixels: Tensor) -> Tensor:
         seen = self.features(pixels.mean(1, keepdim=True))
@@ -56,7 +57,6 @@ def redness(path: Path, tile: int) -> float:
 
 
 def test_grad_cam_is_hot_in_the_cell_that_shows_the_class(tmp_path: Path) -> None:
-    pytest.importorskip("pytorch_grad_cam")
     network = LooksLeft()
     given = Explainable(network, network.features, [picture()])
     paths = list(explain(given, predictions(), 2, tmp_path))
@@ -68,7 +68,6 @@ def test_grad_cam_is_hot_in_the_cell_that_shows_the_class(tmp_path: Path) -> Non
 
 
 def test_one_class_a_cell_unless_more_are_asked_for(tmp_path: Path) -> None:
-    pytest.importorskip("pytorch_grad_cam")
     network = LooksLeft()
     given = Explainable(network, network.features, [picture()])
     paths = [path.name for path in explain(given, predictions(), 1, tmp_path)]
@@ -76,7 +75,6 @@ def test_one_class_a_cell_unless_more_are_asked_for(tmp_path: Path) -> None:
 
 
 def test_maps_of_the_approach_stand_before_grad_cam(tmp_path: Path) -> None:
-    pytest.importorskip("pytorch_grad_cam")
 
     def everywhere(pixels: Tensor) -> Tensor:
         return torch.ones(1, len(CLASSES), 2, 2)
@@ -94,7 +92,7 @@ def test_a_cell_is_drawn_with_its_surroundings_and_without_the_rest() -> None:
     drawn = np.asarray(draw(given, 1, {"x": np.zeros((SIDE, SIDE), np.float32)}, "Nucleoli 0.90"))
     assert drawn.shape == (350, 640, 3)
     assert not ((drawn[..., 2] > 200) & (drawn[..., 0] < 50)).any()
-    assert (drawn[40:, :320] == 255).all(-1).any(), "the outline is white"
+    assert (drawn[40:, :320] > 200).all(-1).any(), "the outline is white"
 
 
 def test_channels_that_a_network_does_not_see_are_black() -> None:

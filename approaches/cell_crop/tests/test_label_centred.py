@@ -1,13 +1,13 @@
 """The two recipes whose idea is that the label is the problem: their published facts, members and starting weights."""
 
 import json
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from ruamel.yaml import YAML
 
 from approaches.cell_crop import predicting
 from approaches.cell_crop.learning import train_fold
@@ -22,7 +22,7 @@ from common.labels.build import read_sources
 from common.labels.lookalikes import Denoise
 from common.labels.sources import AutoNegative, Pseudo
 from common.losses.recipe import Bce, Focal, HardLog, HardLogSymmetric, LossParams, Lovasz
-from common.params import build, load_recipe
+from common.params import build, load_recipe, read_yaml
 from common.quality import Weights
 from common.schedules import ADAM10
 from common.trained import load_trained, save_trained
@@ -101,8 +101,9 @@ def test_denoise_densenet_cell_is_the_second_half_of_system_a() -> None:
     view = recipe.view
     assert (view.mask, view.repeat_below, view.square, view.size_px) == ("others", 0.5, "pad", 512)
     broad, sharp = recipe.steps.values()
-    half = {"focal": Focal(weight=0.5), "lovasz": Lovasz(weight=0.5), "hard_log": HardLog(weight=0.5)}
-    assert broad.loss == LossParams(**half)
+    assert broad.loss == LossParams(
+        focal=Focal(weight=0.5), lovasz=Lovasz(weight=0.5), hard_log=HardLog(weight=0.5)
+    )
     mined = HardLogSymmetric(weight=0.25, positive_from=0.75, negative_below=0.25)
     assert sharp.loss == LossParams(focal=Focal(), hard_log_symmetric=mined)
     for step in (broad, sharp):
@@ -128,7 +129,7 @@ def test_the_first_half_has_the_same_network() -> None:
     path = FOLDER.parent / "image_level/recipes/denoise_densenet_image.yaml"
     if not path.exists():
         pytest.skip("image_level is absent")
-    first, second = (YAML(typ="safe").load(each.read_text()) for each in (path, A))
+    first, second = (read_yaml(each) for each in (path, A))
     for key in ("normalize", "extra_stem_pool", "head"):
         assert first[key] == second[key]
     assert first["view"]["channels"] == second["view"]["channels"]
@@ -138,9 +139,9 @@ def test_the_first_half_has_the_same_network() -> None:
 
 
 def test_every_recipe_that_is_on_has_one_stage_of_labels_and_one_of_training() -> None:
-    lists = YAML(typ="safe").load((FOLDER / "params.yaml").read_text())["cell_crop"]
+    lists = read_yaml(FOLDER / "params.yaml")["cell_crop"]
     for group in ("labels", "start"):
-        assert sorted(sum(lists[group].values(), [])) == sorted(lists["recipes"])
+        assert sorted(chain.from_iterable(lists[group].values())) == sorted(lists["recipes"])
 
 
 def test_members_and_their_epochs_are_trained_and_averaged_by_their_shares(
@@ -197,7 +198,7 @@ def test_a_fold_starts_from_the_weights_of_the_same_fold(crops: Path, tmp_path: 
 
 def test_a_stage_and_a_recipe_that_disagree_about_the_start_are_refused(tmp_path: Path) -> None:
     starts = load_recipe(Recipe, A, "full")
-    with pytest.raises(ParamsError, match="start_from is image_level/.* without --models"):
+    with pytest.raises(ParamsError, match=r"start_from is image_level/.* without --models"):
         find_start(starts, 0, None)
     fresh = starts.model_copy(update={"start_from": None})
     assert find_start(fresh, 0, None) is None
