@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d
 
 from common.backbones import BackboneParams, build_features
 from common.classes import CLASSES, PROBABILITIES
@@ -16,21 +17,29 @@ from common.explaining import Explainable, Picture, draw, explain, last_features
 SIDE = 64
 
 
+class Halves(nn.Module):
+    """Two features: how bright a place is in the left half, and in the right."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        sides = torch.zeros(2, SIDE // 8, SIDE // 8)
+        sides[0, :, : SIDE // 16], sides[1, :, SIDE // 16 :] = 1, 1
+        self.sides = nn.Parameter(sides)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return avg_pool2d(pixels.mean(1, keepdim=True), 8) * self.sides
+
+
 class LooksLeft(nn.Module):
     """Class 2 is what is bright in the left half, class 3 what is in the right."""
 
     def __init__(self) -> None:
         super().__init__()
-        brightness = nn.Conv2d(1, 1, 1, bias=False)
-        nn.init.ones_(brightness.weight)
-        self.features = nn.Sequential(nn.AvgPool2d(8), brightness)
+        self.features = Halves()
 
     def forward(self, pixels: Tensor) -> Tensor:
-        seen = self.features(pixels.mean(1, keepdim=True))
-        half = seen.shape[-1] // 2
-        logits = seen.new_zeros(len(pixels), len(CLASSES))
-        left, right = seen[..., :half].relu().sum((1, 2, 3)), seen[..., half:].relu().sum((1, 2, 3))
-        return torch.cat([logits[:, :2], left[:, None], right[:, None], logits[:, 4:]], 1)
+        logits = pixels.new_zeros(len(pixels), len(CLASSES))
+        return torch.cat([logits[:, :2], self.features(pixels).sum((2, 3)), logits[:, 4:]], 1)
 
 
 def picture() -> Picture:
