@@ -65,7 +65,7 @@ def _load_weights(network: nn.Module, folder: Path, fault: str, remedy: str) -> 
     try:
         network.load_state_dict(load_file(weights))
     except (SafetensorError, RuntimeError) as error:
-        raise DataError(f"{weights}: {fault} ({str(error)[:200]}); {remedy}") from None
+        raise DataError(f"{weights}: {fault} ({' '.join(str(error).split())[:200]}); {remedy}") from None
 
 
 def read_recipe(folder: Path, kind: type[R]) -> R:

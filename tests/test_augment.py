@@ -176,3 +176,30 @@ def test_dropped_squares_hide_two_fifths_of_both_sides_of_their_unit() -> None:
 def test_entries_that_say_nothing_useful_are_refused(entry: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         check_entry(entry)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 4])
+def test_coarsening_takes_detail_away_and_nothing_else(dtype: type, channels: int) -> None:
+    rng, tiles = np.random.default_rng(0), (np.indices((64, 64)).sum(0) % 2 * 200).astype(dtype)
+    pixels = tiles[..., None].repeat(channels, 2)
+    for _ in range(20):
+        found = augment(pixels, ("coarsen=0.5@1",), rng)
+        assert (found.shape, found.dtype) == (pixels.shape, dtype)
+        assert found.mean() == pytest.approx(100, abs=2)
+        assert found.std() < 60 < pixels.std()
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_padding_puts_black_on_each_side_up_to_its_share(channels: int) -> None:
+    rng, sides = np.random.default_rng(0), []
+    for _ in range(200):
+        found = augment(np.full((64, 64, channels), 200, np.uint8), ("padsides=0.4@1",), rng)
+        assert found.shape == (64, 64, channels)
+        rows = np.flatnonzero(found[..., 0].max(1) > 100)
+        sides.append((rows[0], 63 - rows[-1]))
+    first, last = np.array(sides).T
+    assert first.min() == last.min() == 0
+    assert 15 < first.max() <= 19  # 0.4 / 1.4 of 64 px
+    assert 15 < last.max() <= 19
+    assert abs(np.corrcoef(first, last)[0, 1]) < 0.5

@@ -13,7 +13,7 @@ from common.cells import KEYS
 from common.classes import CLASSES, PROBABILITIES
 from common.classifier import build_network
 from common.crops import CropStore
-from common.forward import predict
+from common.forward import make_ready, predict
 from common.trained import load_trained, read_recipe, trained_folds
 
 
@@ -24,14 +24,16 @@ def predict_rows(model: Path, store: CropStore, rows: np.ndarray) -> np.ndarray:
     probabilities = np.zeros((len(rows), len(CLASSES)), np.float32)
     if len(rows):
         for part in recipe.parts:
-            probabilities += part.share * _predict_part(model / part.folder, store, rows)
+            probabilities += part.share * predict_part(model / part.folder, store, rows)
     return probabilities
 
 
-def _predict_part(model: Path, store: CropStore, rows: np.ndarray) -> np.ndarray:
+def predict_part(model: Path, store: CropStore, rows: np.ndarray) -> np.ndarray:
+    """(len(rows), classes) probabilities by one network."""
     network, recipe = load_trained(model, Recipe, partial(build_network, pretrained=False))
     data = CellCrops(store, rows, np.zeros((len(rows), len(CLASSES))), recipe, recipe.seen_at_the_end)
     trainer = recipe.trainer
+    network, _ = make_ready(network, trainer.channels_last)
     return predict(network, data, trainer.batch_size, recipe.views, trainer.precision)
 
 
