@@ -113,6 +113,12 @@ def train_and_test(
     train: Part, targets: Tensor, test: Part, epochs: int, seed: int
 ) -> tuple[float, np.ndarray]:
     """Train on ``targets`` (N, 19) and return the mean and the (19,) average precisions by the test part's truth."""
+    found = train_and_predict(train.pixels, targets, test.pixels, epochs, seed)
+    return cell_average_precision(found, test.truth.numpy())
+
+
+def train_and_predict(seen: Tensor, targets: Tensor, unseen: Tensor, epochs: int, seed: int) -> np.ndarray:
+    """Train on pixels (N, 4, 64, 64) uint8 and ``targets`` (N, 19); (M, 19) logits of those never seen."""
     torch.manual_seed(seed)
     random = torch.Generator().manual_seed(seed)
     backbone = BackboneParams(name="resnet18", pretrained=False)
@@ -122,7 +128,7 @@ def train_and_test(
         torch.no_grad()
     ):  # classes start at their frequency, or ten epochs go into learning that most are rare
         network.get_classifier().bias.copy_(targets.mean(0).clamp(1e-3, 1 - 1e-3).logit())
-    sample = train.pixels[::4].float()
+    sample = seen[::4].float()
     mean, std = sample.mean((0, 2, 3), keepdim=True), sample.std((0, 2, 3), keepdim=True)
     optimizer = torch.optim.AdamW(network.parameters(), lr=HIGHEST_LR, weight_decay=WEIGHT_DECAY)
     steps = epochs * -(-len(targets) // BATCH)
@@ -130,7 +136,7 @@ def train_and_test(
     for _ in range(epochs):
         for rows in torch.randperm(len(targets), generator=random).split(BATCH):
             with torch.autocast("cpu", torch.bfloat16):
-                logits = network(normalised(turned(train.pixels[rows], random), mean, std))
+                logits = network(normalised(turned(seen[rows], random), mean, std))
             loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), targets[rows])
             optimizer.zero_grad()
             loss.backward()
@@ -138,10 +144,8 @@ def train_and_test(
             schedule.step()
     network.eval()
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        scores = torch.cat(
-            [network(normalised(pixels, mean, std)).float() for pixels in test.pixels.split(256)]
-        )
-    return cell_average_precision(scores.numpy(), test.truth.numpy())
+        scores = torch.cat([network(normalised(pixels, mean, std)).float() for pixels in unseen.split(256)])
+    return scores.numpy()
 
 
 def main() -> None:

@@ -77,6 +77,27 @@ def test_pseudo_labels_may_be_kept_to_images_with_the_label(data: Known) -> None
     assert column(build(data, "image", pseudo), 11)[:4] == [0.6, 0.2, 0, 0]
 
 
+def test_pseudo_labels_fitted_to_scores_leave_those_alone(data: Known, tmp_path: Path) -> None:
+    publish(data, SYSTEM, p_6=[0.1, 0.3, 0.2, 0.1])
+    scores = tmp_path / "scores.csv"
+    scores.write_text("ID,class,y,x,score\na,6,5,5,0\na,6,36,36,5\n")
+    people = {"kind": "scores", "file": str(scores), "classes": [6]}
+    pseudo = {
+        "kind": "pseudo",
+        "system": SYSTEM,
+        "classes": [6],
+        "labelled_only": True,
+        "fitted_to": ["scores"],
+    }
+    found = column(build(data, "image", people, pseudo), 6)[:4]
+    assert found[:2] == [0, 1]
+    assert (
+        0.3 < found[3] < 0.5 < found[2] < 0.7
+    )  # between the two scored cells, nearer to the one it resembles
+    with pytest.raises(DataError, match="0 scored cells are predicted"):
+        build(data, "image", pseudo)
+
+
 @pytest.mark.parametrize(("table", "split"), [("test", "train"), ("oof", "test")])
 def test_only_out_of_fold_tables_of_all_training_cells_make_labels(
     data: Known, table: str, split: str

@@ -20,6 +20,7 @@ from pydantic import Field
 from common.cells import KEYS
 from common.classes import CLASSES, PROBABILITIES
 from common.errors import ParamsError
+from common.labels.fitting import fit_to_scores
 from common.labels.published import read_out_of_fold
 from common.labels.table import CellLabels
 from common.labels.weak import copy_image_labels
@@ -92,14 +93,27 @@ class Pseudo(Source):
     classes: Classes = ALL
     labelled_only: bool = False
     """Only where the image has the label: elsewhere values stay as they are."""
+    fitted_to: tuple[str, ...] = ()
+    """Sources whose values people gave. Those stay, and the predictions are fitted to them (``fit_to_scores``)."""
 
     def apply(self, labels: CellLabels, known: Known) -> None:
-        """Set ``classes`` of all cells of training images."""
-        for class_id, predicted in _predicted(self.system, self.classes, labels, known):
-            rows = ~np.isnan(predicted)
+        """Set ``classes`` of all cells of training images.
+
+        Raises:
+            DataError: nothing that ``fitted_to`` names scored a cell that is predicted.
+        """
+        columns = _predicted(self.system, self.classes, labels, known)
+        predicted = np.column_stack([column for _, column in columns])
+        rows, scored = ~np.isnan(predicted), np.zeros(predicted.shape, bool)
+        for place, (class_id, _) in enumerate(columns):
             if self.labelled_only:
-                rows &= known.labelled(labels.cells["image_id"], class_id)
-            labels.put(self.name, class_id, rows, predicted[rows])
+                rows[:, place] &= known.labelled(labels.cells["image_id"], class_id)
+            scored[:, place] = labels.set_by(self.fitted_to, class_id)
+        if self.fitted_to:
+            fitted = fit_to_scores(predicted, labels.values[:, self.classes], rows & scored, self.name)
+            predicted, rows = fitted, rows & ~scored
+        for place, (class_id, _) in enumerate(columns):
+            labels.put(self.name, class_id, rows[:, place], predicted[rows[:, place], place])
 
 
 class AutoNegative(Source):
