@@ -3,14 +3,13 @@
 import contextlib
 import os
 import signal
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from benchmarks.resume import die, in_child
+from benchmarks.resume import FRESH
 from common.errors import DataError, MachineError
 from common.resuming import Checkpoint, StopSignals, kept_until_success, scratch_path
 
@@ -79,16 +78,20 @@ def test_signals_are_noted_and_then_given_back() -> None:
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     with StopSignals() as signals:
         assert signals.received == 0
-        die(signal.SIGTERM)
-        die(signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
         assert signals.received == signal.SIGTERM
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 
 
-def test_ctrl_c_after_another_signal_leaves_at_once() -> None:
-    def run() -> None:
-        with StopSignals():
-            die(signal.SIGTERM)
-            die(signal.SIGINT)
+def terminated_then_interrupted() -> None:
+    with StopSignals():
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
 
-    assert in_child(partial(run)) == 130
+
+def test_ctrl_c_after_another_signal_leaves_at_once() -> None:
+    child = FRESH.Process(target=terminated_then_interrupted)
+    child.start()
+    child.join()
+    assert child.exitcode == 130

@@ -147,7 +147,7 @@ def test_every_cell_and_every_image_is_predicted_out_of_fold_and_by_all_folds(
     np.testing.assert_allclose(together[columns], mean, atol=1e-6)
     if small.embeddings:
         assert oof.embeddings is not None
-        assert oof.embeddings.shape == (len(inputs.cells), small.head.hidden)
+        assert oof.embeddings.shape == (len(inputs.cells), build_network(small).embedding_size)
         assert oof.embeddings.std() > 0
     else:
         assert oof.embeddings is None
