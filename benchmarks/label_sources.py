@@ -23,7 +23,7 @@ from benchmarks.simulator_learning import VIEW, train_and_predict
 from common.cells import KEYS, read_cells
 from common.classes import CLASSES, PROBABILITIES
 from common.crops import CropStore
-from common.evaluation import evaluate_maps
+from common.evaluation import Result, evaluate_maps
 from common.image_table import read_images
 from common.labels.build import build_labels, read_sources
 from common.labels.sources import Known
@@ -115,13 +115,13 @@ class Field:
                 found[name] = build_labels(read_sources(sources, name), self.train, known).values
         return found | {"truth": self.shown}
 
-    def judge(self, probabilities: np.ndarray) -> float:
-        """The board's test mAP."""
+    def evaluate(self, probabilities: np.ndarray) -> Result:
+        """The board's judgement of (M, 19) test probabilities."""
         values = with_negative(probabilities.astype(np.float32), "one_minus_max")
         table = pd.concat([self.test[KEYS], pd.DataFrame(values, columns=list(PROBABILITIES))], axis=1)
         ids = sorted(set(self.true["image_id"]) & set(self.test["image_id"]))
         maps = truth_maps(ids, self.data / "masks", self.data / "truth/masks")
-        return evaluate_maps(maps, table, self.true[self.true["image_id"].isin(ids)], "mask_all").mAP
+        return evaluate_maps(maps, table, self.true[self.true["image_id"].isin(ids)], "mask_all")
 
 
 def main(data: Path, epochs: int, seeds: list[int], kinds: list[str] | None) -> None:
@@ -134,7 +134,7 @@ def main(data: Path, epochs: int, seeds: list[int], kinds: list[str] | None) -> 
             continue
         start, targets = time.process_time(), torch.from_numpy(values.astype(np.float32))
         found = [
-            field.judge(expit(train_and_predict(field.seen, targets, field.unseen, epochs, seed)))
+            field.evaluate(expit(train_and_predict(field.seen, targets, field.unseen, epochs, seed))).mAP
             for seed in seeds
         ]
         means[name] = float(np.mean(found))

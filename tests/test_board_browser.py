@@ -7,6 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
+from common.board.examples import Example
 from common.board.page import page
 from common.board.rows import rank
 from tests.test_board import entry
@@ -23,7 +24,9 @@ ENTRIES = [
 @pytest.fixture
 def open_board(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Page]]:
     """Opens the board from disk, without a network; fails where it asks for anything or its script does."""
-    (tmp_path / "board.html").write_text(page(rank(ENTRIES)))
+    dot = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
+    cells = [Example(class_id, class_id % 2 == 0, "a", 1, 0.5, dot) for class_id in range(19)]
+    (tmp_path / "board.html").write_text(page(rank(ENTRIES), cells))
     asked: list[str] = []
     context = browser.new_context(offline=True)
 
@@ -38,7 +41,7 @@ def open_board(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Page]
 
     yield opened
     context.close()
-    assert {url for url in asked if not url.endswith("/board.html")} == set()
+    assert {url for url in asked if not url.endswith("/board.html") and url != dot} == set()
 
 
 def systems(shown: Page) -> list[str]:

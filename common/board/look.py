@@ -29,7 +29,10 @@ p { max-width: 48rem }
 .key svg { width: 26px; height: 10px; margin-right: .4rem }
 .grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(158px, 1fr)); gap: 1rem }
 figure { margin: 0 }
-figure svg { width: 100% }
+figure svg, figure img { width: 100% }
+.cells { grid-template-columns: repeat(auto-fill, minmax(104px, 1fr)) }
+.cells img { border-bottom: 3px solid var(--good); box-sizing: border-box; display: block }
+.cells .wrong img { border-bottom: 3px dashed currentColor }
 figcaption { font-size: 13px; text-align: center; line-height: 1.25 }
 @media (max-width: 480px) {
   body { margin-top: 1rem }
@@ -37,6 +40,8 @@ figcaption { font-size: 13px; text-align: center; line-height: 1.25 }
   tbody th { white-space: normal; overflow-wrap: anywhere; min-width: 7rem }
   .board wbr { display: inline }
   .grid { grid-template-columns: 1fr 1fr }
+  .cells { grid-template-columns: repeat(4, minmax(0, 1fr)); gap: .8rem .3rem }
+  .cells figcaption { font-size: 12px; overflow-wrap: anywhere }
 }
 """
 

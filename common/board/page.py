@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from common.board.agreement import agreements
 from common.board.charts import Line, interval_bar, lines_of, precision_recall, scatter
+from common.board.examples import Example, described
 from common.board.look import SCRIPT, STYLE
 from common.board.rows import COLUMNS, COSTS, Column, Row, numbered, text_of
 from common.board.text import AGREEMENT, LEGEND
@@ -13,8 +14,12 @@ from common.classes import CLASSES
 SHADE = 60  # per cent of colour at an average precision of 1: text stays readable on it
 
 
-def page(rows: list[Row]) -> str:
-    """The whole board."""
+def page(rows: list[Row], examples: list[Example] | None = None) -> str:
+    """The whole board.
+
+    Args:
+        examples: cells of the first system.
+    """
     lines = lines_of(rows)
     return PAGE.format(
         style=STYLE,
@@ -26,6 +31,7 @@ def page(rows: list[Row]) -> str:
         curves="".join(precision_recall(f"{k} {name}", k, lines) for k, name in enumerate(CLASSES) if lines),
         agreement=_prose(AGREEMENT),
         proxies=_proxies(rows, lines),
+        examples=_examples(rows, examples or []),
     )
 
 
@@ -107,6 +113,26 @@ def _key(lines: list[Line]) -> str:
     return f'<ul class="key">{drawn}</ul>' if drawn else "<p>Not known for these data.</p>"
 
 
+def _examples(rows: list[Row], examples: list[Example]) -> str:
+    if not examples:
+        return ""
+    first = next(row for row in rows if not row.control)
+    figures = "".join(map(_example, examples))
+    return (
+        f"<h2>Where {_name(first)} is surest</h2><p>Of each class the test cell with the highest probability among "
+        f'those that show it, and among those that do not.</p><div class="grid cells">{figures}</div>'
+    )
+
+
+def _example(one: Example) -> str:
+    kind, sign = ("right", "✓") if one.right else ("wrong", "✗")
+    return (
+        f'<figure class="{kind}"><img src="{one.picture}" alt="{html.escape(described(one))}" '
+        f'title="{html.escape(described(one))}"><figcaption>{sign} {html.escape(CLASSES[one.class_id])} '
+        f"{one.probability:.2f}</figcaption></figure>"
+    )
+
+
 def _proxies(rows: list[Row], lines: list[Line]) -> str:
     colors = {line.row.name: line.color for line in lines}
     figures = []
@@ -139,5 +165,6 @@ The dot is mAP on the test part, its line the 95 % interval over images; dashed 
 <h2>Do the proxies rank as the metric does?</h2>
 <p>{agreement}</p>
 <div class="grid">{proxies}</div>
+{examples}
 </main><script>{script}</script></body></html>
 """
