@@ -3,11 +3,13 @@
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from common.costs import write_cost
 from common.files import atomic, exclusive
 from common.resuming import kept_until_success, scratch_path
 from common.tracking import Level, Run, tracked_run
@@ -64,4 +66,6 @@ def training_run(
         tracked_run(approach, recipe, "train", config, fold, level) as run,
     ):
         part.mkdir()
+        started = time.monotonic()
         yield Place(part, scratch, run)
+        write_cost(part, time.monotonic() - started)

@@ -4,6 +4,7 @@ python -m approaches.cam_seg.predict --models data/models/cam_seg/sccam_unet --i
 --masks data/masks --cells data/cells.parquet --folds data/folds.parquet --out data/predictions/cam_seg/sccam_unet
 """
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ def main(models: Path, images: Path, fields: Path, masks: Path, cells: Path, fol
     from approaches.cam_seg.predicting import predict_out_of_fold, predict_unseen
     from approaches.cam_seg.recipe import Recipe
     from common.cells import read_cells
+    from common.costs import write_cost
     from common.field_data import Inputs
     from common.fields import FieldStore
     from common.files import atomic, exclusive
@@ -38,8 +40,9 @@ def main(models: Path, images: Path, fields: Path, masks: Path, cells: Path, fol
     parts = {split: set(table.loc[table["split"] == split, "image_id"]) for split in ("train", "test")}
     refuse_other_folds(models, set(assigned["fold"]))
     config = system_values("cam_seg", out.name, Path("params.yaml"))
-    with exclusive(out), atomic(out) as part, tracked_run("cam_seg", out.name, "predict", config) as run:
+    with exclusive(out), atomic(out) as part, tracked_run("cam_seg", out.name, "predict", config):
         part.mkdir()
+        started = time.monotonic()
         steps = recipe_of(models, Recipe).postprocess
         oof = predict_out_of_fold(models, inputs, assigned).postprocessed(known, steps)
         test = predict_unseen(models, inputs, parts["test"]).postprocessed(known, steps)
@@ -48,7 +51,7 @@ def main(models: Path, images: Path, fields: Path, masks: Path, cells: Path, fol
             write_predictions(with_skipped(found.cells, wanted, skipped), part / f"{name}.parquet", wanted)
             images_found = with_skipped_images(found.images, parts[split] & skipped)
             write_image_predictions(images_found, part / f"{name}_images.parquet", sorted(parts[split]))
-        run.log({"predict/cells": len(oof.cells) + len(test.cells)})
+        write_cost(part, time.monotonic() - started, len(oof.cells) + len(test.cells))
 
 
 def predict_cells(models: Path, data: Path) -> "pd.DataFrame":

@@ -4,6 +4,7 @@ python -m approaches.cell_crop.predict --models data/models/cell_crop/effb2_cell
 --cells data/cells.parquet --crops data/crops --folds data/folds.parquet --out data/predictions/cell_crop/effb2_cell
 """
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ def main(models: Path, images: Path, cells: Path, crops: Path, folds: Path, out:
     from approaches.cell_crop.predicting import predict_out_of_fold, predict_unseen
     from approaches.cell_crop.recipe import Recipe
     from common.cells import read_cells
+    from common.costs import write_cost
     from common.files import atomic, exclusive
     from common.image_table import read_images
     from common.params import system_values
@@ -30,8 +32,9 @@ def main(models: Path, images: Path, cells: Path, crops: Path, folds: Path, out:
     table, known = read_images(images), read_cells(cells)
     parts = {split: set(table.loc[table["split"] == split, "image_id"]) for split in ("train", "test")}
     config = system_values("cell_crop", out.name, Path("params.yaml"))
-    with exclusive(out), atomic(out) as part, tracked_run("cell_crop", out.name, "predict", config) as run:
+    with exclusive(out), atomic(out) as part, tracked_run("cell_crop", out.name, "predict", config):
         part.mkdir()
+        started = time.monotonic()
         assigned = read_folds(folds)
         refuse_other_folds(models, set(assigned["fold"]))
         steps = recipe_of(models, Recipe).postprocess
@@ -41,7 +44,7 @@ def main(models: Path, images: Path, cells: Path, crops: Path, folds: Path, out:
             wanted = known[known["image_id"].isin(parts[split])]
             finished = with_skipped(postprocess(found, known, steps), wanted, read_skipped(crops))
             write_predictions(finished, part / f"{name}.parquet", wanted)
-        run.log({"predict/cells": len(oof) + len(test)})
+        write_cost(part, time.monotonic() - started, len(oof) + len(test))
 
 
 def predict_cells(models: Path, data: Path) -> "pd.DataFrame":

@@ -5,6 +5,7 @@ python -m approaches.image_level.predict --models data/models/image_level/image_
 --out data/predictions/image_level/image_multilabel --embeddings data/embeddings/image_level/image_multilabel
 """
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ def main(
     from approaches.image_level.predicting import predict_out_of_fold, predict_unseen
     from approaches.image_level.recipe import Recipe
     from common.cells import KEYS, read_cells
+    from common.costs import write_cost
     from common.field_data import Inputs
     from common.fields import FieldStore
     from common.files import atomic, exclusive
@@ -54,8 +56,9 @@ def main(
     parts = {split: set(table.loc[table["split"] == split, "image_id"]) for split in ("train", "test")}
     refuse_other_folds(models, set(assigned["fold"]))
     config = system_values("image_level", out.name, Path("params.yaml"))
-    with exclusive(out), atomic(out) as part, tracked_run("image_level", out.name, "predict", config) as run:
+    with exclusive(out), atomic(out) as part, tracked_run("image_level", out.name, "predict", config):
         part.mkdir()
+        started = time.monotonic()
         steps = recipe_of(models, Recipe).postprocess
         oof = predict_out_of_fold(models, inputs, assigned).postprocessed(known, steps)
         test = predict_unseen(models, inputs, parts["test"]).postprocessed(known, steps)
@@ -64,7 +67,7 @@ def main(
             write_predictions(with_skipped(found.cells, wanted, skipped), part / f"{name}.parquet", wanted)
             images_found = with_skipped_images(found.images, parts[split] & skipped)
             write_image_predictions(images_found, part / f"{name}_images.parquet", sorted(parts[split]))
-        run.log({"predict/cells": len(oof.cells) + len(test.cells)})
+        write_cost(part, time.monotonic() - started, len(oof.cells) + len(test.cells))
         embeddings.mkdir(parents=True, exist_ok=True)
         if oof.embeddings is not None:
             fold_of = assigned.set_index("image_id")["fold"]

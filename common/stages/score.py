@@ -28,10 +28,15 @@ def main(
     masks: Path,
     truth: Path,
     out: Path,
+    models: Path | None = None,
     params: Path = Path("params.yaml"),
 ) -> None:
-    """Score oof.parquet and test.parquet of --predictions: --out gets the entry of the leaderboard."""
+    """Score oof.parquet and test.parquet of --predictions: --out gets the entry of the leaderboard.
+
+    With --models, the entry says what the system cost.
+    """
     from common.cells import read_cells
+    from common.costs import read_costs
     from common.files import atomic, exclusive
     from common.image_table import read_images
     from common.params import load_section, system_values
@@ -54,6 +59,8 @@ def main(
         entry[name] = score_part(
             Guess(scored, masks, of_images), part, true, truth / "masks", settings.f1_threshold
         )
+    if models:
+        entry["cost"] = read_costs(models, predictions)
     with exclusive(out), atomic(out) as file:
         file.write_text(entry_text(entry))
     with tracked_run(approach, recipe, "score", system_values(approach, recipe, params)) as run:
