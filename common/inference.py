@@ -11,21 +11,23 @@ from types import ModuleType
 
 import pandas as pd
 
-from common.blending.members import mean_of
-from common.cells import cell_mask_path, read_mask
+from common.blending.blend import Data, blend_new
+from common.blending.members import members, name_of
+from common.blending.params import BlendParams
+from common.cells import cell_mask_path, read_cells, read_mask
 from common.crops import CropParams
 from common.cutting import write_store
 from common.errors import MissingWeightsError, ParamsError
 from common.explaining import explain
 from common.fields import FieldParams
 from common.files import atomic
-from common.image_table import fields_of
+from common.image_table import fields_of, read_images
 from common.images import Field, read_image
 from common.ingest import folder_entries, ingest
 from common.overlay import write_overlay
 from common.parallel import pmap
 from common.params import load_section
-from common.predictions import check_predictions, write_predictions
+from common.predictions import Predictions, check_image_predictions, check_predictions, write_predictions
 from common.progress import track
 from common.reducing import write_fields
 from common.roster import recipes_on
@@ -35,13 +37,15 @@ from common.submission import validate_submission, write_submission
 
 ROOT = Path(__file__).parents[1]
 PARAMS = ROOT / "params.yaml"
-MODELS = ROOT / "data" / "models"
+DATA = ROOT / "data"
+MODELS = DATA / "models"
 
 
 @dataclass(frozen=True)
 class System:
-    """A trained recipe: its approach's module ``predict`` and the folder of its models."""
+    """A trained recipe: its name, its approach's module ``predict`` and the folder of its models."""
 
+    name: str
     module: ModuleType
     models: Path
 
@@ -59,19 +63,17 @@ def find_system(name: str, models: Path = MODELS) -> System:
     if not any((models / approach / recipe).glob("fold-*")):
         advice = f"train it: dvc repro approaches/{approach}/dvc.yaml"
         raise MissingWeightsError(f"{models / approach / recipe}: holds no trained fold of {name}; {advice}")
-    return System(importlib.import_module(f"approaches.{approach}.predict"), models / approach / recipe)
+    return System(name, importlib.import_module(f"approaches.{approach}.predict"), models / approach / recipe)
 
 
-def all_systems(models: Path = MODELS) -> list[System]:
-    """Every trained recipe.
+def members_of_blend() -> list[System]:
+    """Every recipe that published out-of-fold predictions, which a blend learns from.
 
     Raises:
-        MissingWeightsError: none is trained.
+        DataError: none did.
+        MissingWeightsError: one is not trained.
     """
-    names = [name for name in recipes_on(ROOT / "approaches") if any((models / name).glob("fold-*"))]
-    if not names:
-        raise MissingWeightsError(f"{models}: holds no trained recipe; train them: dvc repro")
-    return [find_system(name, models) for name in names]
+    return [find_system(name_of(folder)) for folder in members(DATA / "predictions", ROOT / "approaches")]
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ def explain_folder(folder: Path, out: Path, system: System, top: int, params: Pa
         ParamsError: the package grad-cam is not installed.
     """
     with prepared(folder, out / "masks", params) as ready:
-        predictions = _predict_cells(system, ready.data, ready.cells)
+        predictions = _predict(system, ready).cells
         module = importlib.import_module(f"{system.module.__package__}.explain")
         given = module.explainable(system.models, ready.data)
         paths = explain(given, predictions, top, out)
@@ -133,7 +135,7 @@ def explain_folder(folder: Path, out: Path, system: System, top: int, params: Pa
 
 
 def predict_folder(folder: Path, out: Path, systems: list[System], params: Path = PARAMS) -> Predicted:
-    """Predict all images of ``folder``; several systems are averaged.
+    """Predict all images of ``folder``; several systems are blended as the section ``blend`` of ``params`` says.
 
     Writes into ``out``: ``masks/`` (and their ``cells.parquet``), ``cells.parquet`` (a prediction table),
     ``overlays/<ID>.png`` and ``submission.csv``.
@@ -143,7 +145,8 @@ def predict_folder(folder: Path, out: Path, systems: list[System], params: Path 
     """
     masks = out / "masks"
     with prepared(folder, masks, params) as ready:
-        predictions = mean_of([_predict_cells(system, ready.data, ready.cells) for system in systems])
+        found = {system.name: _predict(system, ready) for system in systems}
+        predictions = _blend(found, ready.cells, params) if len(systems) > 1 else found[systems[0].name].cells
         write_predictions(predictions, out / "cells.parquet", ready.cells)
         _draw(ready.fields, masks, predictions, out / "overlays")
     with atomic(out / "submission.csv") as file:
@@ -154,10 +157,19 @@ def predict_folder(folder: Path, out: Path, systems: list[System], params: Path 
     return Predicted(ready.images, predictions, ready.empty)
 
 
-def _predict_cells(system: System, data: Path, cells: pd.DataFrame) -> pd.DataFrame:
-    table: pd.DataFrame = system.module.predict_cells(system.models, data)
-    check_predictions(table, str(system.models), cells)
-    return table
+def _predict(system: System, ready: Prepared) -> Predictions:
+    found: Predictions = system.module.predict_new(system.models, ready.data)
+    check_predictions(found.cells, str(system.models), ready.cells)
+    if found.images is not None:
+        check_image_predictions(found.images, str(system.models), sorted(ready.images["image_id"]))
+    return found
+
+
+def _blend(found: dict[str, Predictions], cells: pd.DataFrame, params: Path) -> pd.DataFrame:
+    folders = [DATA / "predictions" / name for name in found]
+    data = Data(read_images(DATA / "images"), read_cells(DATA / "cells.parquet"), pd.DataFrame())
+    settings = load_section(BlendParams, params, "blend")
+    return blend_new(folders, data, settings, found, cells)
 
 
 def segment_to(fields: list[Field], out: Path, params: SegmentParams) -> tuple[pd.DataFrame, list[str]]:

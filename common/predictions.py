@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,13 @@ from common.tables import read_table
 
 COLUMNS = [*KEYS, *PROBABILITIES]
 IMAGE_COLUMNS = ["image_id", *PROBABILITIES]
+
+
+class Predictions(NamedTuple):
+    """What a system says of new images: a row a cell, and a row an image where it speaks of images."""
+
+    cells: pd.DataFrame
+    images: pd.DataFrame | None = None
 
 
 def check_predictions(table: pd.DataFrame, origin: str, cells: pd.DataFrame | None = None) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from common.blending.members import as_table, mean_of, members, read_part, with_images
+from common.blending.members import as_table, members, read_part, with_images
 from common.classes import PROBABILITIES
 from common.errors import DataError
 from common.predictions import write_image_predictions, write_predictions
@@ -24,22 +24,6 @@ def predictions(seed: int) -> pd.DataFrame:
 def of_images(seed: int, ids: list[str]) -> pd.DataFrame:
     values = np.random.default_rng(seed).random((len(ids), len(P)))
     return pd.DataFrame({"image_id": ids}).join(pd.DataFrame(values, columns=P))
-
-
-def test_the_mean_is_of_cells_whatever_the_order_of_the_rows() -> None:
-    one, two, three = predictions(0), predictions(1), predictions(2)
-    expected = (one[P] + two[P] + three[P]) / 3
-    rng = np.random.default_rng(0)
-    for _ in range(5):
-        shuffled = [table.iloc[rng.permutation(len(CELLS))] for table in (three, one, two)]
-        mean = mean_of(shuffled)
-        pd.testing.assert_frame_equal(mean[["image_id", "cell_id"]], CELLS)
-        np.testing.assert_allclose(mean[P], expected)
-
-
-def test_the_mean_of_one_table_is_itself() -> None:
-    table = predictions(0).astype(dict.fromkeys(P, np.float32))
-    pd.testing.assert_frame_equal(mean_of([table]), table)
 
 
 def test_members_are_aligned_cell_by_cell_and_one_without_a_cell_is_named(tmp_path: Path) -> None:

@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from common.blending.blend import Data, blend_members, read_targets, summary
+from common.blending.blend import Data, blend_members, blend_new, read_targets, summary
+from common.blending.members import name_of
 from common.blending.report import headline, report, terminal
 from common.classes import CLASSES, PROBABILITIES
 from common.errors import DataError, ParamsError
 from common.metrics.ranking import cell_average_precision
-from common.predictions import write_predictions
+from common.predictions import Predictions, write_image_predictions, write_predictions
 from tests.test_blending_fitting import made_part, params
 
 P = list(PROBABILITIES)
@@ -67,6 +68,28 @@ def test_fixed_weights_choose_members_and_name_unknown_ones(
     np.testing.assert_allclose(blend.test[P], 0.25 * tables[0][P] + 0.75 * tables[2][P], rtol=1e-5)
     with pytest.raises(ParamsError, match=r"blend\.fixed names y/z, but the members are x/m0, x/m1, x/m2"):
         blend_members(folders, data, params(weights="fixed", fixed={"y/z": 1.0}))
+
+
+@pytest.mark.parametrize("calibration", ["platt", "rank"])
+def test_new_images_are_blended_like_the_test_part(
+    published: tuple[list[Path], Data, np.ndarray], calibration: str
+) -> None:
+    folders, data, _ = published
+    of_images = data.images[["image_id"]].assign(**dict.fromkeys(P, 0.3))
+    write_image_predictions(
+        of_images[:40], folders[1] / "oof_images.parquet", list(of_images["image_id"][:40])
+    )
+    write_image_predictions(
+        of_images[40:], folders[1] / "test_images.parquet", list(of_images["image_id"][40:])
+    )
+    image = {"source": "published", "weight": 0.25, "learn": "none"}
+    given = params(weights="convex", calibration=calibration, image=image)
+    known = {name_of(folder): pd.read_parquet(folder / "test.parquet")[::-1] for folder in folders}
+    found = {
+        name: Predictions(table, of_images[40:] if name == "x/m1" else None) for name, table in known.items()
+    }
+    new = blend_new(folders, data, given, found, data.cells[160:])
+    pd.testing.assert_frame_equal(new, blend_members(folders, data, given).test)
 
 
 def test_a_member_with_other_cells_and_an_image_without_a_fold_are_named(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from common.commands import run_stage
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from common.predictions import Predictions
 
 
 def main(models: Path, images: Path, cells: Path, crops: Path, folds: Path, out: Path) -> None:
@@ -47,11 +47,8 @@ def main(models: Path, images: Path, cells: Path, crops: Path, folds: Path, out:
         write_cost(part, time.monotonic() - started, len(oof) + len(test))
 
 
-def predict_cells(models: Path, data: Path) -> "pd.DataFrame":
+def predict_new(models: Path, data: Path) -> "Predictions":
     """Predict all cells of ``data``, a folder like data/ with images none of which was trained on.
-
-    Returns:
-        A prediction table.
 
     Raises:
         MissingWeightsError: ``models`` holds no trained fold.
@@ -60,10 +57,12 @@ def predict_cells(models: Path, data: Path) -> "pd.DataFrame":
     from approaches.cell_crop.recipe import Recipe
     from common.cells import read_cells
     from common.postprocess import postprocess
+    from common.predictions import Predictions
     from common.trained import recipe_of
 
     found = predict_unseen(models, data / "crops")
-    return postprocess(found, read_cells(data / "cells.parquet"), recipe_of(models, Recipe).postprocess)
+    steps = recipe_of(models, Recipe).postprocess
+    return Predictions(postprocess(found, read_cells(data / "cells.parquet"), steps))
 
 
 if __name__ == "__main__":

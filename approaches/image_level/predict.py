@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from common.commands import run_stage
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from common.predictions import Predictions
 
 
 def main(
@@ -77,11 +77,8 @@ def main(
             write_embeddings(embeddings, keyed.assign(fold=keyed["image_id"].map(fold_of)), values)
 
 
-def predict_cells(models: Path, data: Path) -> "pd.DataFrame":
-    """Predict all cells of ``data``, a folder like data/ with images none of which was trained on.
-
-    Returns:
-        A prediction table.
+def predict_new(models: Path, data: Path) -> "Predictions":
+    """Predict all images of ``data``, a folder like data/ with images none of which was trained on.
 
     Raises:
         MissingWeightsError: ``models`` holds no trained fold.
@@ -91,12 +88,14 @@ def predict_cells(models: Path, data: Path) -> "pd.DataFrame":
     from common.cells import read_cells
     from common.field_data import Inputs
     from common.fields import FieldStore
+    from common.predictions import Predictions
     from common.trained import recipe_of
 
     store = FieldStore(data / "fields")
     inputs = Inputs(store, data / "masks", read_cells(data / "cells.parquet"))
     found = predict_unseen(models, inputs, set(store.index["image_id"]))
-    return found.postprocessed(inputs.cells, recipe_of(models, Recipe).postprocess).cells
+    found = found.postprocessed(inputs.cells, recipe_of(models, Recipe).postprocess)
+    return Predictions(found.cells, found.images)
 
 
 if __name__ == "__main__":

@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 
 from common.blending.fitting import ClassBlend, Known, apply_blend, cross_fit, fit_blend, ranked
-from common.blending.members import as_table, name_of, read_part, with_images
+from common.blending.members import as_table, name_of, part_of, read_part, with_images
 from common.blending.params import BlendParams
 from common.blending.report import report
 from common.cells import KEYS
 from common.classes import CLASSES, PROBABILITIES
 from common.errors import DataError, ParamsError
 from common.labels.weak import copy_image_labels
+from common.predictions import Predictions
 from common.tables import read_table
 
 
@@ -62,6 +63,32 @@ def blend_members(folders: list[Path], data: Data, params: BlendParams) -> Blend
     found = report(names, raw.cell, blended, targets, raw.image)
     found = {**_described(names, [name_of(f) for f in with_images(folders)], params, blends), **found}
     return Blend(as_table(oof, blended), as_table(test, apply_blend(test, blends, params)), found)
+
+
+def blend_new(
+    folders: list[Path], data: Data, params: BlendParams, found: dict[str, Predictions], cells: pd.DataFrame
+) -> pd.DataFrame:
+    """Blend what members say of new images by what is learned on their out-of-fold tables.
+
+    Args:
+        found: by the name of a member, of all that ``folders`` hold.
+        cells: the new cells.
+
+    Returns:
+        A prediction table.
+    """
+    fixed = None
+    if params.fixed:
+        folders, fixed = _fixed_members(folders, params.fixed)
+    oof, new = (
+        read_part(folders, "oof", *data.part("train")),
+        part_of([found[name_of(f)] for f in folders], cells),
+    )
+    targets = read_targets(Path(params.labels), data.images, oof.cells)
+    if params.calibration == "rank":
+        oof, new = ranked(oof), ranked(new)
+    blends = fit_blend(oof, Known(np.arange(len(targets)), targets), params, fixed)
+    return as_table(new, apply_blend(new, blends, params))
 
 
 def _fixed_members(folders: list[Path], weights: dict[str, float]) -> tuple[list[Path], np.ndarray]:

@@ -9,7 +9,7 @@ import pandas as pd
 from common.cells import KEYS
 from common.classes import PROBABILITIES
 from common.errors import DataError
-from common.predictions import COLUMNS, read_image_predictions, read_predictions
+from common.predictions import Predictions, read_image_predictions, read_predictions
 from common.roster import recipes_on, refuse_retired
 
 
@@ -72,17 +72,29 @@ def read_part(folders: list[Path], part: str, cells: pd.DataFrame, image_ids: li
     Raises:
         DataError: a member's table is faulty, or does not hold exactly these cells (images).
     """
+    of_images = {
+        folder: read_image_predictions(folder / f"{part}_images.parquet", image_ids)
+        for folder in with_images(folders)
+    }
+    tables = [
+        Predictions(read_predictions(folder / f"{part}.parquet", cells[KEYS]), of_images.get(folder))
+        for folder in folders
+    ]
+    return part_of(tables, cells)
+
+
+def part_of(tables: list[Predictions], cells: pd.DataFrame) -> Part:
+    """Put what members say of ``cells`` in one order; each speaks of exactly these."""
     keys = cells[KEYS].sort_values(KEYS, ignore_index=True)
     image, ids = pd.factorize(keys["image_id"])
-    stack = np.empty((len(folders), len(keys), len(PROBABILITIES)), np.float32)
-    for row, folder in enumerate(folders):
-        stack[row] = read_predictions(folder / f"{part}.parquet", keys)[list(PROBABILITIES)]
-    tables = [
-        read_image_predictions(folder / f"{part}_images.parquet", image_ids)
-        for folder in with_images(folders)
-    ]
+    columns = list(PROBABILITIES)
+    stack = np.empty((len(tables), len(keys), len(columns)), np.float32)
+    for row, table in enumerate(tables):
+        stack[row] = keys.merge(table.cells, on=KEYS, how="left", validate="one_to_one")[columns]
     of_image = [
-        table.set_index("image_id").loc[ids, list(PROBABILITIES)].to_numpy(np.float32) for table in tables
+        table.images.set_index("image_id").loc[ids, columns].to_numpy(np.float32)
+        for table in tables
+        if table.images is not None
     ]
     return Part(keys, image, stack, np.mean(of_image, axis=0)[image] if of_image else None)
 
@@ -90,10 +102,3 @@ def read_part(folders: list[Path], part: str, cells: pd.DataFrame, image_ids: li
 def as_table(part: Part, values: np.ndarray) -> pd.DataFrame:
     """The prediction table of (N, 19) blended probabilities."""
     return part.cells.join(pd.DataFrame(values, columns=list(PROBABILITIES)))
-
-
-def mean_of(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    """Average prediction tables cell by cell, whatever the order of their rows."""
-    stacked = pd.concat(tables, ignore_index=True)
-    mean = stacked.groupby(KEYS, sort=True)[list(PROBABILITIES)].mean()
-    return mean.reset_index()[COLUMNS].astype(stacked.dtypes[COLUMNS].to_dict())

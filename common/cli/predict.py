@@ -17,9 +17,10 @@ def main(
     ],
     out: Annotated[Path, typer.Argument(help="Written: cells.parquet, overlays/, masks/, submission.csv.")],
     recipe: Annotated[str, typer.Option(help="A trained recipe: approach/recipe.")] = "",
-    blend: Annotated[bool, typer.Option("--blend", help="The mean of all trained recipes.")] = False,
+    blend: Annotated[bool, typer.Option("--blend", help="All trained recipes, blended.")] = False,
     params: Annotated[
-        Path | None, typer.Option(help="A params.yaml with the sections `segment` and `crops`.")
+        Path | None,
+        typer.Option(help="Like params.yaml: segment, crops, fields, blend."),
     ] = None,
     pattern: Pattern = "",
     channels: Channels = "",
@@ -30,11 +31,11 @@ def main(
     if blend == bool(recipe):
         raise ParamsError("give either --recipe approach/recipe or --blend")
 
-    from common.inference import PARAMS, all_systems, find_system, predict_folder
+    from common.inference import PARAMS, find_system, members_of_blend, predict_folder
     from common.own_images import declared, house_folder
     from common.segmentation.segmenters import empty_sentence
 
-    systems = all_systems() if blend else [find_system(recipe)]
+    systems = members_of_blend() if blend else [find_system(recipe)]
     with house_folder(folder, declared(pattern, channels)) as images:
         found = predict_folder(images, out, systems, params or PARAMS)
     for line in summary(found):

@@ -16,7 +16,7 @@ from approaches.cam_seg.dataset import AskedImages, MixedImages, PaintedImages, 
 from approaches.cam_seg.labelling import label_images
 from approaches.cam_seg.learning import train_classifier, train_segmenter
 from approaches.cam_seg.map_store import MapStore
-from approaches.cam_seg.predict import predict_cells
+from approaches.cam_seg.predict import predict_new
 from approaches.cam_seg.predicting import predict, predict_out_of_fold, predict_unseen
 from approaches.cam_seg.recipe import Recipe
 from common.cells import KEYS, cell_mask_path, measure_cells, nucleus_mask_path
@@ -312,11 +312,11 @@ def test_predicting_own_images_ends_with_the_recipe_s_postprocessing(
     (data / "fields").symlink_to(inputs.masks / "fields")
     inputs.cells.to_parquet(data / "cells.parquet")
     shutil.copytree(trained / "models/fold-0", models / "fold-0")
-    plain = predict_cells(models, data)
+    plain = predict_new(models, data).cells
     path = models / "fold-0/recipe.json"
     rule = {"postprocess": {"negative": "one_minus_max"}}
     path.write_text(json.dumps(json.loads(path.read_text()) | rule))
-    found = predict_cells(models, data)[list(PROBABILITIES)].to_numpy()
+    found = predict_new(models, data).cells[list(PROBABILITIES)].to_numpy()
     np.testing.assert_allclose(found[:, 18], 1 - found[:, :18].max(axis=1), atol=1e-6)
     assert not np.allclose(found[:, 18], plain[f"p_{NEGATIVE}"])
     np.testing.assert_allclose(found[:, :18], plain[list(PROBABILITIES)[:18]], atol=1e-6)
