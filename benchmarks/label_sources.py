@@ -1,12 +1,12 @@
 """What better labels are worth: one network, taught five kinds of labels, on the pipeline's data.
 
-    python -m benchmarks.label_sources [--data data] [--epochs 10] [--seeds 0 1] [--kinds image truth]
+    python -m benchmarks.label_sources [--data data] [--size 64] [--epochs 10] [--seeds 0 1] [--kinds image truth]
 
 The training cells of a demo run are labelled like their image, by out-of-fold pseudo labels, by those de-noised and
 mined, by those fitted to a rater's scores of 5 % of the cells (the truth, attached by place), and by the truth of all.
-A resnet18 from scratch sees 64 px crops and predicts the test cells; the board's metric judges it. `closes` is the part
-of the gap between image labels and truth. Needs the predictions of `cell_crop/effb2_cell` and the embeddings of
-`image_level/denoise_densenet_image`.
+A resnet18 from scratch sees crops of --size px and predicts the test cells; the board's metric judges it. `closes` is
+the part of the gap between image labels and truth. Needs the predictions of `cell_crop/effb2_cell` and the embeddings
+of `image_level/denoise_densenet_image`.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from common.views import apply_view
 
 PUPIL, LOOKS = "cell_crop/effb2_cell", "image_level/denoise_densenet_image"
 SCORED = 0.05
-PSEUDO: dict[str, object] = {"kind": "pseudo", "system": PUPIL, "labelled_only": True}
+PSEUDO: dict[str, object] = {"kind": "pseudo", "system": PUPIL, "labelled_only": True, "relative": True}
 MINED: list[object] = [
     {"kind": "denoise", "system": LOOKS, "use": ["denoised"], "labelled_only": True},
     {
@@ -56,7 +56,7 @@ def kinds_of_labels(scores: Path) -> dict[str, list[object]]:
         "classes": list(range(len(CLASSES))),
         "map": {0: 0, 5: 1},
     }
-    fitted: object = PSEUDO | {"fitted_to": ["scores"]}
+    fitted: object = PSEUDO | {"relative": False, "fitted_to": ["scores"]}
     return {
         "image": ["image"],
         "pseudo": ["image", PSEUDO],
@@ -75,17 +75,18 @@ def write_scores(cells: pd.DataFrame, truth: np.ndarray, out: Path) -> None:
     wide.melt(["ID", "y", "x"], var_name="class", value_name="score").to_csv(out, index=False)
 
 
-def pixels_of(store: CropStore, cells: pd.DataFrame) -> torch.Tensor:
-    """(N, 4, 64, 64) uint8 of ``cells``."""
+def pixels_of(store: CropStore, cells: pd.DataFrame, size: int) -> torch.Tensor:
+    """(N, 4, size, size) uint8 of ``cells``."""
+    view = VIEW.model_copy(update={"size_px": size})
     rows = cells[KEYS].merge(store.index[KEYS].reset_index(), on=KEYS, how="left", validate="one_to_one")
-    crops = [apply_view(*store.read(int(row)), VIEW) for row in rows["index"]]
+    crops = [apply_view(*store.read(int(row)), view) for row in rows["index"]]
     return torch.from_numpy(np.stack(crops).transpose(0, 3, 1, 2).copy())
 
 
 class Field:
     """The pipeline's data: cells of both parts with their pixels and truth."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, size: int) -> None:
         self.data, self.images = data, read_images(data / "images")
         self.cells = read_cells(data / "cells.parquet")
         split = self.cells["image_id"].map(self.images.set_index("image_id")["split"])
@@ -93,7 +94,7 @@ class Field:
             self.cells[split == part].reset_index(drop=True) for part in ("train", "test")
         )
         store = CropStore(data / "crops")
-        self.seen, self.unseen = pixels_of(store, self.train), pixels_of(store, self.test)
+        self.seen, self.unseen = (pixels_of(store, cells, size) for cells in (self.train, self.test))
         self.true = read_truth(data / "truth")
         self.shown, self.shown_test = (
             self._truth_of(cells, name) for cells, name in ((self.train, "oof"), (self.test, "test"))
@@ -124,10 +125,10 @@ class Field:
         return evaluate_maps(maps, table, self.true[self.true["image_id"].isin(ids)], "mask_all")
 
 
-def main(data: Path, epochs: int, seeds: list[int], kinds: list[str] | None) -> None:
+def main(data: Path, size: int, epochs: int, seeds: list[int], kinds: list[str] | None) -> None:
     """Print a row a kind of labels: how good they are themselves, and what a network makes of them."""
-    field = Field(data)
-    print(f"{'labels':<10}{'own AP':>8}{'test mAP by seed':>24}{'mean':>8}{'closes':>8}{'CPU s':>8}")
+    field = Field(data, size)
+    print(f"{'labels':<10}{'own AP':>8}{'test mAP by seed':>24}{'mean':>8}{'CPU s':>8}")
     means: dict[str, float] = {}
     for name, values in field.labels().items():
         if kinds and name not in kinds:
@@ -140,7 +141,7 @@ def main(data: Path, epochs: int, seeds: list[int], kinds: list[str] | None) -> 
         means[name] = float(np.mean(found))
         own, seconds = cell_average_precision(values, field.shown)[0], time.process_time() - start
         by_seed = " ".join(f"{each:.3f}" for each in found)
-        print(f"{name:<10}{own:>8.3f}{by_seed:>24}{means[name]:>8.3f}{'':>8}{seconds:>8.0f}", flush=True)
+        print(f"{name:<10}{own:>8.3f}{by_seed:>24}{means[name]:>8.3f}{seconds:>8.0f}", flush=True)
     if {"image", "truth"} <= set(means):
         gap = means["truth"] - means["image"]
         for name, mean in means.items():
@@ -150,9 +151,10 @@ def main(data: Path, epochs: int, seeds: list[int], kinds: list[str] | None) -> 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data", type=Path, default=Path("data"))
+    parser.add_argument("--size", type=int, default=64, help="of the crops, in pixels")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--kinds", nargs="+", help="of labels; without it all five")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    main(options.data, options.epochs, options.seeds, options.kinds)
+    main(options.data, options.size, options.epochs, options.seeds, options.kinds)

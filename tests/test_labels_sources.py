@@ -77,6 +77,14 @@ def test_pseudo_labels_may_be_kept_to_images_with_the_label(data: Known) -> None
     assert column(build(data, "image", pseudo), 11)[:4] == [0.6, 0.2, 0, 0]
 
 
+def test_relative_pseudo_labels_reach_1_in_each_image(data: Known) -> None:
+    publish(data, SYSTEM, p_6=[0.3, 0.1, 0.2, 0.4], p_11=[0.3, 0.6, 0.0, 0.0])
+    pseudo = {"kind": "pseudo", "system": SYSTEM, "classes": [6, 11], "labelled_only": True, "relative": True}
+    labels = build(data, "image", pseudo)
+    assert column(labels, 6)[:4] == pytest.approx([1, 1 / 3, 0.5, 1], abs=1e-6)
+    assert column(labels, 11)[:4] == [0.5, 1, 0, 0]
+
+
 def test_pseudo_labels_fitted_to_scores_leave_those_alone(data: Known, tmp_path: Path) -> None:
     publish(data, SYSTEM, p_6=[0.1, 0.3, 0.2, 0.1])
     scores = tmp_path / "scores.csv"

@@ -93,6 +93,9 @@ class Pseudo(Source):
     classes: Classes = ALL
     labelled_only: bool = False
     """Only where the image has the label: elsewhere values stay as they are."""
+    relative: bool = False
+    """Divided by the highest of the image's cells: some cell shows what the image is labelled with. What a network that
+    learned from image labels predicts is lower, for it doubts the image, too."""
     fitted_to: tuple[str, ...] = ()
     """Sources whose values people gave. Those stay, and the predictions are fitted to them (``fit_to_scores``)."""
 
@@ -104,6 +107,9 @@ class Pseudo(Source):
         """
         columns = _predicted(self.system, self.classes, labels, known)
         predicted = np.column_stack([column for _, column in columns])
+        if self.relative:
+            highest = pd.DataFrame(predicted).groupby(labels.cells["image_id"]).transform("max").to_numpy()
+            predicted = predicted / np.where(highest > 0, highest, 1)
         rows, scored = ~np.isnan(predicted), np.zeros(predicted.shape, bool)
         for place, (class_id, _) in enumerate(columns):
             if self.labelled_only:

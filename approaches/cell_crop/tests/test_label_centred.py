@@ -132,16 +132,10 @@ def test_the_first_half_has_the_same_network() -> None:
     path = FOLDER.parent / "image_level/recipes/denoise_densenet_image.yaml"
     if not path.exists():
         pytest.skip("image_level is absent")
-    for scale in ("demo", "full"):
+    weights = ["normalize", "view.channels", "backbone.name", "head.pool", "head.hidden"]
+    for scale, names in (("demo", weights), ("full", [*weights, "extra_stem_pool"])):
         first, second = (recipe_values(each, scale) for each in (path, A))
-        for keys in (
-            "normalize",
-            "extra_stem_pool",
-            "view.channels",
-            "backbone.name",
-            "head.pool",
-            "head.hidden",
-        ):
+        for keys in names:
             section, _, key = keys.partition(".")
             values = [each[section][key] if key else each[section] for each in (first, second)]
             assert values[0] == values[1], keys
