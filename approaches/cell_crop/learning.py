@@ -77,14 +77,17 @@ def _train(
     targets = cells[list(PROBABILITIES)].to_numpy()
     train = CellCrops(store, rows[0], targets[rows[0]], recipe, recipe.view)
     valid = CellCrops(store, rows[1], targets[rows[1]], recipe, recipe.seen_at_the_end)
-    sets = dict.fromkeys(recipe.steps, train)
+    steps, sets = recipe.steps, dict.fromkeys(recipe.steps, train)
     if graded := recipe.graded:
         by_people = np.isin(sources_of(cells.loc[rows[0]]).astype(str), graded.sources)
         rng = np.random.default_rng(recipe.seed)
         again = np.repeat(rows[0], grade_times(by_people, train.targets, graded.ungraded, rng))
         sets[graded.step] = CellCrops(store, again, targets[again], recipe, recipe.view)
+        if not by_people.any():
+            print(f"{graded.step}: left out, for no cell's label is of {', '.join(graded.sources)}")
+            steps = {name: step for name, step in steps.items() if name != graded.step}
     torch.manual_seed(recipe.seed)  # initial weights
     network = build_network(recipe, pretrained=start is None)
     if start:
         start_from(network, start)
-    return fit_chain(network, recipe.steps, sets, valid, place.scratch, place.run)
+    return fit_chain(network, steps, sets, valid, place.scratch, place.run)

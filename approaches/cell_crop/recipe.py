@@ -33,7 +33,8 @@ class Member(Params):
 
 
 class Graded(Params):
-    """A step that learns from cells that people graded, among others (``drawing.grade_times``)."""
+    """A step that learns from cells that people graded, among others (``drawing.grade_times``); without any it is left
+    out, for it would only repeat what was learned."""
 
     step: Name
     sources: tuple[str, ...] = Field(min_length=1)
@@ -83,6 +84,10 @@ class Recipe(ClassifierRecipe):
     def _name_a_step(self) -> "Recipe":
         if self.graded and self.graded.step not in self.steps:
             raise ValueError(f"graded.step is {self.graded.step}, expected one of {', '.join(self.steps)}")
+        if self.graded and self.steps[self.graded.step].trainer.ensemble:
+            raise ValueError(
+                f"graded.step {self.graded.step} is left out without grades, so it keeps no ensemble"
+            )
         return self
 
     @property

@@ -153,7 +153,8 @@ def test_members_and_their_epochs_are_trained_and_averaged_by_their_shares(
 ) -> None:
     recipe = made_small(B)
     labels, folds = labels_and_folds(crops)
-    train_fold(recipe, 0, crops, with_source(labels), folds, Place(tmp_path, tmp_path / "scratch", NoRun()))
+    graded = labels.assign(source="image 3=validation")
+    train_fold(recipe, 0, crops, graded, folds, Place(tmp_path, tmp_path / "scratch", NoRun()))
     assert {part.folder for part in recipe.parts} == {
         *(f"resize/{k}" for k in range(4)),
         *("resize_pad/0", "resize_pad/1", "solo"),
@@ -173,6 +174,16 @@ def test_members_and_their_epochs_are_trained_and_averaged_by_their_shares(
     np.testing.assert_allclose(
         predicting.predict_rows(tmp_path, store, rows), np.sum(alone, axis=0), atol=1e-6
     )
+
+
+def test_where_nobody_graded_the_step_for_it_is_left_out(
+    crops: Path,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    recipe = made_small(B).model_copy(update={"members": {}})
+    labels, folds = labels_and_folds(crops)
+    train_fold(recipe, 0, crops, with_source(labels), folds, Place(tmp_path, tmp_path / "scratch", NoRun()))
+    assert set(pd.read_csv(tmp_path / "history.csv")["step"]) == {"train"}
 
 
 def test_a_fold_starts_from_the_weights_of_the_same_fold(crops: Path, tmp_path: Path) -> None:  # noqa: F811
