@@ -16,7 +16,7 @@ from approaches.cam_seg.maps import combine, normalise_maps, predict_maps, share
 from approaches.cam_seg.network import CamClassifier, classifier_of, segmenter_of
 from approaches.cam_seg.recipe import Recipe
 from common.classes import CLASSES
-from common.forward import half_precision, loader_options
+from common.forward import half_precision, loader_options, make_ready
 from common.progress import track
 from common.trained import load_trained
 from common.tta import predict_maps_with
@@ -38,15 +38,15 @@ class Networks:
 def load_classifiers(folders: Sequence[Path]) -> Networks:
     """Read the classifiers alone. Raises as ``load_trained``."""
     loaded = [load_trained(folder, Recipe, _classifier) for folder in folders]
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return Networks([network.to(device).eval() for network, _ in loaded], [], loaded[-1][1], device)
+    ready = [make_ready(network, recipe.trainer.channels_last) for network, recipe in loaded]
+    return Networks([network for network, _ in ready], [], loaded[-1][1], ready[-1][1])
 
 
 def load_folds(folders: Sequence[Path]) -> Networks:
     """Read whole folds: each is a U-Net, with its classifier in a folder below. Raises as ``load_trained``."""
     known = load_classifiers([folder / CLASSIFIER for folder in folders])
     loaded = [load_trained(folder, Recipe, _segmenter) for folder in folders]
-    segmenters = [network.to(known.device).eval() for network, _ in loaded]
+    segmenters = [make_ready(network, recipe.trainer.channels_last)[0] for network, recipe in loaded]
     return replace(known, segmenters=segmenters, recipe=loaded[-1][1])
 
 

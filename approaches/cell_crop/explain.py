@@ -24,7 +24,7 @@ def explainable(models: Path, data: Path) -> Explainable:
     network, recipe = load_trained(folder, Recipe, partial(build_network, pretrained=False))
     refuse_other_crops(folder, store.params)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = network.to(device)
+    network = network.to(device).eval()
     return Explainable(network, last_features(network.body), _crops(store, recipe, device))
 
 

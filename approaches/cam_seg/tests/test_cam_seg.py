@@ -13,6 +13,7 @@ import torch
 
 from approaches.cam_seg.asking import CLASSIFIER, ask, load_classifiers, load_folds
 from approaches.cam_seg.dataset import AskedImages, MixedImages, PaintedImages, labels_by_image
+from approaches.cam_seg.explain import explainable
 from approaches.cam_seg.labelling import label_images
 from approaches.cam_seg.learning import train_classifier, train_segmenter
 from approaches.cam_seg.map_store import MapStore
@@ -303,14 +304,19 @@ def test_a_cell_has_the_mean_of_the_combined_maps_times_the_probability_of_the_i
         np.testing.assert_allclose(kept, np.where(probabilities >= 0.01, expected, 0), atol=1e-5)
 
 
-def test_predicting_own_images_ends_with_the_recipe_s_postprocessing(
-    trained: Path, inputs: Inputs, tmp_path: Path
-) -> None:
-    data, models = tmp_path / "data", tmp_path / "models"
+def own_images(inputs: Inputs, data: Path) -> Path:
+    """A folder like data/ of the same images."""
     data.mkdir()
     (data / "masks").symlink_to(inputs.masks)
     (data / "fields").symlink_to(inputs.masks / "fields")
     inputs.cells.to_parquet(data / "cells.parquet")
+    return data
+
+
+def test_predicting_own_images_ends_with_the_recipe_s_postprocessing(
+    trained: Path, inputs: Inputs, tmp_path: Path
+) -> None:
+    data, models = own_images(inputs, tmp_path / "data"), tmp_path / "models"
     shutil.copytree(trained / "models/fold-0", models / "fold-0")
     plain = predict_new(models, data).cells
     path = models / "fold-0/recipe.json"
@@ -320,3 +326,19 @@ def test_predicting_own_images_ends_with_the_recipe_s_postprocessing(
     np.testing.assert_allclose(found[:, 18], 1 - found[:, :18].max(axis=1), atol=1e-6)
     assert not np.allclose(found[:, 18], plain[f"p_{NEGATIVE}"])
     np.testing.assert_allclose(found[:, :18], plain[list(PROBABILITIES)[:18]], atol=1e-6)
+
+
+def test_all_fields_with_cells_are_explained_by_maps_of_both_networks(
+    trained: Path, inputs: Inputs, tmp_path: Path
+) -> None:
+    given = explainable(trained / "models", own_images(inputs, tmp_path / "data"))
+    pictures = list(given.pictures)
+    assert [picture.image_id for picture in pictures] == IDS[:5]
+    assert [list(picture.ids) for picture in pictures] == [[1, 3]] * 5
+    pixels = pictures[0].pixels[None].float() / 255
+    with torch.inference_mode():
+        assert {name: maps(pixels).shape[1] for name, maps in given.maps.items()} == {"CAM": 19, "U-Net": 19}
+        torch.testing.assert_close(
+            given.maps["CAM"](pixels).mean((2, 3)), given.network(pixels)[:, : len(CLASSES)]
+        )
+    assert given.layer in list(given.network.modules())

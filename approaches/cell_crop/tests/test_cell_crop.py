@@ -12,6 +12,7 @@ from torch import nn
 
 from approaches.cell_crop import predicting
 from approaches.cell_crop.dataset import CellCrops
+from approaches.cell_crop.explain import explainable
 from approaches.cell_crop.learning import train_fold
 from approaches.cell_crop.origin import note_crops
 from approaches.cell_crop.recipe import Recipe
@@ -204,3 +205,15 @@ def test_a_view_of_more_than_is_stored_is_refused(crops: Path, small: Recipe) ->
     view = small.view.model_copy(update={"mask": "others", "margin_px": 5})
     with pytest.raises(ParamsError, match="view wants margin_px 5, the store keeps 4"):
         CellCrops(CropStore(crops), np.array([0]), np.zeros((1, len(CLASSES))), small, view)
+
+
+def test_the_crop_of_each_cell_is_explained(crops: Path, small: Recipe, tmp_path: Path) -> None:
+    save_trained(tmp_path / "fold-0", build_network(small), small)
+    note_crops(tmp_path / "fold-0", CropStore(crops).params)
+    given = explainable(tmp_path, crops.parent)
+    pictures = list(given.pictures)
+    assert [(picture.image_id, *picture.ids) for picture in pictures] == [
+        (i, k) for i in "abcd" for k in (1, 2)
+    ]
+    assert given.network(pictures[0].pixels[None]).shape == (1, len(CLASSES))
+    assert given.layer in list(given.network.modules())

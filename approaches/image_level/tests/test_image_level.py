@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from approaches.image_level import predicting
+from approaches.image_level.explain import explainable
 from approaches.image_level.learning import train_fold
 from approaches.image_level.recipe import Recipe
 from common.cells import measure_cells
@@ -177,3 +178,18 @@ def test_a_view_that_the_store_does_not_keep_is_refused(inputs: Inputs, small: R
         LabelledImages(
             inputs.fields, Part(np.arange(4), np.zeros((4, 19))), small.model_copy(update={"view": view})
         )
+
+
+def test_what_is_explained_is_what_the_scorer_shows_the_network(
+    models: Path, inputs: Inputs, small: Recipe, tmp_path: Path
+) -> None:
+    for name in ("masks", "fields"):
+        (tmp_path / name).symlink_to(inputs.masks / ("fields" if name == "fields" else ""))
+    inputs.cells.to_parquet(tmp_path / "cells.parquet")
+    given = explainable(models, tmp_path)
+    pictures = list(given.pictures)
+    alone = small.cells.scorer in ("alone", "tiled")
+    assert [list(picture.ids) for picture in pictures] == ([[1], [2]] if alone else [[1, 2]]) * 3
+    pixels = pictures[0].pixels[None]
+    assert given.maps["CAM"](pixels).shape[1] == given.network(pixels).shape[1] == len(CLASSES)
+    assert given.layer in list(given.network.modules())
