@@ -25,7 +25,7 @@ from common.labelling.order import OrderParams, arrange
 from common.labelling.subjects import of_pipeline
 from common.progress import track
 
-ERRS, RAREST, FEWEST = 0.05, 4, 10
+ERRS, RAREST, FEWEST, SIZE_PX = 0.05, 4, 10, 64
 ORDERS = {"informed": OrderParams(), "random": OrderParams(control=1)}
 
 
@@ -60,7 +60,7 @@ def score_cells(
 
 def main(data: Path, labels: list[int], epochs: int, seeds: list[int]) -> None:
     """Print a row a number of labels and order."""
-    field, subjects = Field(data), of_pipeline(data, Path("approaches"))
+    field, subjects = Field(data, SIZE_PX), of_pipeline(data, Path("approaches"))
     if not field.train[KEYS].equals(subjects.cells[KEYS]):
         raise SystemExit("the page and the trainings see other cells")
     shown, weak = field.shown.astype(bool), field.labels()["image"]
