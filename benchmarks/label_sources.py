@@ -1,12 +1,13 @@
-"""What better labels are worth: one network, taught five kinds of labels, on the pipeline's data.
+"""What better labels are worth: one network, taught six kinds of labels, on the pipeline's data.
 
     python -m benchmarks.label_sources [--data data] [--size 64] [--epochs 10] [--seeds 0 1] [--kinds image truth]
 
-The training cells of a demo run are labelled like their image, by out-of-fold pseudo labels, by those de-noised and
-mined, by those fitted to a rater's scores of 5 % of the cells (the truth, attached by place), and by the truth of all.
-A resnet18 from scratch sees crops of --size px and predicts the test cells; the board's metric judges it. `closes` is
-the part of the gap between image labels and truth. Needs the predictions of `cell_crop/effb2_cell` and the embeddings
-of `image_level/denoise_densenet_image`.
+The training cells of a demo run are labelled like their image, by out-of-fold pseudo labels, by the values that de-
+noising gives those, by pseudo labels with the cells that it finds and those mined, by those fitted to a rater's
+scores of 5 % of the cells (the truth, attached by place), and by the truth of all. A resnet18 from scratch sees crops
+of --size px and predicts the test cells; the board's metric judges it. `closes` is the part of the gap between image
+labels and truth. Needs the predictions of `cell_crop/effb2_cell` and the embeddings of
+`image_level/denoise_densenet_image`.
 """
 
 import argparse
@@ -35,17 +36,13 @@ from common.views import apply_view
 PUPIL, LOOKS = "cell_crop/effb2_cell", "image_level/denoise_densenet_image"
 SCORED = 0.05
 PSEUDO: dict[str, object] = {"kind": "pseudo", "system": PUPIL, "labelled_only": True, "relative": True}
+DENOISE: dict[str, object] = {"kind": "denoise", "system": LOOKS, "labelled_only": True}
+SMOOTHED: dict[str, object] = DENOISE | {"use": ["denoised"]}
 MINED: list[object] = [
-    {"kind": "denoise", "system": LOOKS, "use": ["denoised"], "labelled_only": True},
-    {
-        "kind": "denoise",
-        "name": "mined",
-        "system": LOOKS,
-        "classes": [11],
-        "use": ["neighbours"],
-        "labelled_only": True,
-    },
+    DENOISE | {"use": ["candidates"]},
+    DENOISE | {"use": ["neighbours"], "name": "mined", "classes": [11]},
 ]
+"""As published: de-noising finds cells, its values are no labels."""
 
 
 def kinds_of_labels(scores: Path) -> dict[str, list[object]]:
@@ -60,6 +57,7 @@ def kinds_of_labels(scores: Path) -> dict[str, list[object]]:
     return {
         "image": ["image"],
         "pseudo": ["image", PSEUDO],
+        "smoothed": ["image", PSEUDO, SMOOTHED],
         "denoised": ["image", PSEUDO, *MINED],
         "scored": ["image", people, fitted],
     }
@@ -154,7 +152,7 @@ if __name__ == "__main__":
     parser.add_argument("--size", type=int, default=64, help="of the crops, in pixels")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--kinds", nargs="+", help="of labels; without it all five")
+    parser.add_argument("--kinds", nargs="+", help="of labels; without it all six")
     options = parser.parse_args()
     torch.set_num_threads(1)
     main(options.data, options.size, options.epochs, options.seeds, options.kinds)
