@@ -1,6 +1,7 @@
 """Every approach alone: the real commands of its dvc.yaml on small data, and what comes out of them.
 
-Each approach runs once, in a repository with common/ and nobody else; the tests look at the result.
+Each approach runs once, in a repository with common/, those whose published tables it reads, and nobody else; the tests
+look at the result.
 """
 
 import re
@@ -20,6 +21,8 @@ from common.submission import read_submission, validate_submission
 from tests.running import ROOT, run_in
 
 APPROACHES = sorted(path.parent.name for path in ROOT.glob("approaches/*/dvc.yaml"))
+LEAST = min(APPROACHES, key=lambda name: len((ROOT / "approaches" / name / "dvc.yaml").read_text()))
+"""The approach with the fewest stages, where one is as good as another."""
 SMALL: dict[str, dict[str, Any]] = {
     "images": {"simulate": {"fields": 9, "test_fields": 3, "side_px": 256}},
     "folds": {"ids": [0, 1]},
@@ -50,11 +53,24 @@ def shorten(recipe: Path) -> None:
         yaml.dump(values, file)
 
 
+def read_by(approach: str) -> dict[str, set[str]]:
+    """The other approaches whose tables or networks the stages of one depend on, with the recipes of these."""
+    text = (ROOT / "approaches" / approach / "dvc.yaml").read_text()
+    found: dict[str, set[str]] = {}
+    for other, recipe in re.findall(r"- data/(?:embeddings|models|predictions)/(\w+)/(\w+)", text):
+        if other != approach:
+            found.setdefault(other, set()).add(recipe)
+    return found
+
+
 def lone_repository(folder: Path, approach: str, changes: dict[str, Any]) -> Path:
-    """A git and DVC repository with common/, the root pipeline and one approach."""
+    """A git and DVC repository with common/, the root pipeline, one approach, and what it reads of others."""
     unwanted = shutil.ignore_patterns("__pycache__", "dvc.lock", ".*")
-    for name in ("common", f"approaches/{approach}"):
+    others = read_by(approach)
+    for name in ("common", *(f"approaches/{each}" for each in (approach, *others))):
         shutil.copytree(ROOT / name, folder / name, ignore=unwanted)
+    for other, recipes in others.items():
+        change_params(folder / f"approaches/{other}/params.yaml", {other: {"recipes": sorted(recipes)}})
     (folder / "data/source").mkdir(parents=True)  # never with what a user put there
     for name in (
         "data/source/README.md",
@@ -78,7 +94,8 @@ def lone_repository(folder: Path, approach: str, changes: dict[str, Any]) -> Pat
 @pytest.fixture(scope="session", params=APPROACHES)
 def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with one approach in which ``dvc repro`` has run."""
-    folder = lone_repository(tmp_path_factory.mktemp(request.param), request.param, SMALL)
+    named = tmp_path_factory.mktemp(request.param, numbered=False)
+    folder = lone_repository(named, request.param, SMALL)
     run_in(folder, "dvc", "repro", "--quiet")
     run_in(folder, "git", "add", "--all")
     run_in(folder, "git", "commit", "--quiet", "--message", "all stages ran")
@@ -86,7 +103,8 @@ def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 def systems(folder: Path) -> list[Path]:
-    return sorted(path.parent for path in folder.glob("data/predictions/*/*/oof.parquet"))
+    """The predictions of the approach after which the folder is named."""
+    return sorted(path.parent for path in folder.glob(f"data/predictions/{folder.name}/*/oof.parquet"))
 
 
 def test_predictions_hold_each_cell_once(finished: Path) -> None:
@@ -214,17 +232,17 @@ def test_predictions_do_not_depend_on_the_run(finished: Path) -> None:
 
 def test_real_fields_run_to_a_board_and_a_submission(shared: Path, tmp_path: Path) -> None:
     real = {"images": {"source": "kaggle", "folder": str(shared / "data/fields")}, "folds": {"ids": [0, 1]}}
-    folder = lone_repository(tmp_path, APPROACHES[0], real)
+    folder = lone_repository(tmp_path, LEAST, real)
     run_in(folder, "dvc", "repro", "--quiet")
     images = read_images(folder / "data/images")
     assert len(images) == 5
     validate_submission(folder / "data/submission.csv", images)
     board = (folder / "leaderboard/README.md").read_text()
-    assert f"{APPROACHES[0]}/" in board
+    assert f"{LEAST}/" in board
 
 
 def test_a_killed_stage_leaves_nothing_half_written(tmp_path: Path) -> None:
-    folder = lone_repository(tmp_path, APPROACHES[0], SMALL)
+    folder = lone_repository(tmp_path, LEAST, SMALL)
     command = ["python", "-m", "common.stages.images", "--out", "data/images", "--truth", "data/truth"]
     with subprocess.Popen(command, cwd=folder) as stage:
         while not list(folder.glob("data/.images.part-*/pixels/*")):

@@ -14,15 +14,16 @@ from common.classes import CLASSES
 from common.classifier import build_network
 from common.crops import CropStore
 from common.explaining import Explainable, Picture, last_features, view_colors
-from common.trained import load_trained, trained_folds
+from common.trained import load_trained, read_recipe, trained_folds
 from common.views import apply_view
 
 
 def explainable(models: Path, data: Path) -> Explainable:
-    """The network of the first fold, shown each cell's crop."""
+    """The first network of the first fold, shown each cell's crop."""
     folder, store = trained_folds(models)[0], CropStore(data / "crops")
-    network, recipe = load_trained(folder, Recipe, partial(build_network, pretrained=False))
     refuse_other_crops(folder, store.params)
+    first = folder / read_recipe(folder, Recipe).parts[0].folder
+    network, recipe = load_trained(first, Recipe, partial(build_network, pretrained=False))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = network.to(device).eval()
     return Explainable(network, last_features(network.body), _crops(store, recipe, device))
