@@ -17,6 +17,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -190,7 +191,8 @@ def _train_saving(folder: Path, strike: Strike | None, save_every_s: float, load
     multiprocessing.set_start_method("fork", force=True)  # as in any other training
     os.environ["HPA_LOADERS"] = str(loaders)
     resuming.SAVE_EVERY_S = save_every_s
-    train(folder, strike)
+    with (folder / "said").open("w") as said, redirect_stdout(said):
+        train(folder, strike)
 
 
 def trained_with_a_kill(folder: Path, strike: Strike, save_every_s: float, loaders: int) -> str:

@@ -59,6 +59,7 @@ def data(
     ingest(folder_entries(tmp_path / "own"), "folder", tmp_path / "images", "copy")
     for name, known in {
         "predictions/x/y": table(p_3=[0.1, 0.6, 0.9, 0.2]),
+        "blend": table(p_3=[0.6, 0.1, 0.2, 0.9]),
         "controls/true_cells": table(p_3=[1, 1, 0, 0]),
     }.items():
         (tmp_path / name).mkdir(parents=True)
@@ -79,6 +80,10 @@ def test_each_cell_has_its_picture(data: Path) -> None:
         pictures.append(np.array(Image.open(io.BytesIO(base64.b64decode(text)))))
     assert {picture.shape for picture in pictures} == {(SIDE_PX, SIDE_PX, 3)}
     assert (pictures[0] != pictures[1]).any()
+
+
+def test_the_blend_has_examples_too(data: Path) -> None:
+    assert [(each.image_id, each.cell_id) for each in examples_of("blend/all", data)] == [("a", 1), ("b", 2)]
 
 
 def test_without_truth_there_are_no_examples(data: Path) -> None:

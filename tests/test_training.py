@@ -15,7 +15,6 @@ from torch.nn.functional import binary_cross_entropy, binary_cross_entropy_with_
 from torch.utils.data import Dataset
 
 from benchmarks.resume import CHAIN, FRESH, Strike, in_child, trained_with_a_kill
-from benchmarks.resume import train as train_blots
 from common import resuming
 from common.errors import DataError, MachineError
 from common.forward import predict
@@ -232,7 +231,9 @@ def test_more_devices_than_there_are_are_refused(tmp_path: Path, monkeypatch: py
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return train_blots(tmp_path_factory.mktemp("alone"))
+    folder = tmp_path_factory.mktemp("alone")
+    assert in_child(folder) == 0
+    return (folder / "result").read_text()
 
 
 @pytest.mark.parametrize(
@@ -254,11 +255,12 @@ def test_a_killed_training_ends_at_the_same_weights(
     ids=["training", "validation"],
 )
 def test_a_signal_writes_a_checkpoint_and_ends_the_training(
-    number: int, call: int, place: str, alone: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    number: int, call: int, place: str, alone: str, tmp_path: Path
 ) -> None:
     assert in_child(tmp_path, Strike(call, (number,))) == 128 + number
-    assert train_blots(tmp_path) == alone
-    assert f"first: goes on from {place}\n" in capfd.readouterr().out
+    assert in_child(tmp_path) == 0
+    assert (tmp_path / "result").read_text() == alone
+    assert f"first: goes on from {place}\n" in (tmp_path / "said").read_text()
 
 
 def test_ctrl_c_twice_leaves_at_once(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def predict(networks: Networks, inputs: Inputs, rows: np.ndarray) -> Found:
         found = label_cells(maps, probabilities, seen.masks, seen.protein, ids, recipe.cells)
         answers.append(probabilities)
         per_cell.append(found.confidence)
-    keys = pd.concat(tables, ignore_index=True)[KEYS]
+    keys = pd.concat([inputs.cells.head(0), *tables], ignore_index=True)[KEYS]
     of_images = np.reshape(answers, (len(answers), len(PROBABILITIES)))
     return Found(
         _table(pd.DataFrame({"image_id": images.ids}), of_images), _table(keys, np.concatenate(per_cell))

@@ -81,6 +81,16 @@ class Recipe(ClassifierRecipe):
         return self
 
     @model_validator(mode="after")
+    def _keep_no_more_epochs_than_there_are(self) -> "Recipe":
+        epochs = next(iter(self.steps.values())).trainer.epochs
+        for name, member in self.members.items():
+            if member.ensemble is not None and len(member.ensemble) > epochs:
+                raise ValueError(
+                    f"members.{name}.ensemble has {len(member.ensemble)} weights for {epochs} epochs"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _name_a_step(self) -> "Recipe":
         if self.graded and self.graded.step not in self.steps:
             raise ValueError(f"graded.step is {self.graded.step}, expected one of {', '.join(self.steps)}")

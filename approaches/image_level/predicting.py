@@ -63,6 +63,10 @@ def predict_unseen(models: Path, inputs: Inputs, image_ids: set[str]) -> Found:
 def predict_fold(model: Path, inputs: Inputs, rows: np.ndarray) -> Found:
     """Predict the images in ``rows`` of the store by one fold's model."""
     network, recipe = load_trained(model, Recipe, partial(build_network, pretrained=False))
+    if not len(rows):
+        nothing = np.empty((0, len(PROBABILITIES)), np.float32)
+        ids = pd.DataFrame({"image_id": inputs.ids(rows)})
+        return Found(_table(ids, nothing), _table(inputs.cells.head(0)[KEYS], nothing), None)
     cells = inputs.cells_of(rows)
     data = SegmentedImages(inputs.fields, rows, inputs.masks, cells, recipe.view)
     network, device = make_ready(network, recipe.trainer.channels_last)

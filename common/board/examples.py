@@ -98,7 +98,7 @@ def examples_of(name: str, data: Path) -> list[Example]:
         name: ``approach/recipe``, or ``blend/all``.
         data: the pipeline's folder.
     """
-    folder = next(each for each in (data / "predictions" / name, data / name) if each.is_dir())
+    folder = data / "blend" if name.startswith("blend/") else data / "predictions" / name
     tables = [
         read_table(path / "test.parquet", COLUMNS, "dvc repro")
         for path in (folder, data / "controls/true_cells")

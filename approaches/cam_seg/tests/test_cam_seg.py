@@ -272,6 +272,8 @@ def test_every_cell_and_image_is_predicted_out_of_fold_and_by_all_folds(
 ) -> None:
     oof = predict_out_of_fold(trained / "models", inputs, FOLDS)
     unseen = predict_unseen(trained / "models", inputs, set(IDS))
+    nothing = predict_unseen(trained / "models", inputs, set())
+    assert (len(nothing.cells), len(nothing.images)) == (0, 0)
     for whole in (oof, unseen):
         check_predictions(whole.cells, "here", inputs.cells)
         check_image_predictions(whole.images, "here", IDS)

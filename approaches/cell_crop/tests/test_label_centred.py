@@ -224,6 +224,10 @@ def test_a_stage_and_a_recipe_that_disagree_about_the_start_are_refused(tmp_path
     [
         ({"graded": {"step": "late", "sources": ["validation"], "ungraded": 1}}, "graded.step is late"),
         ({"members": {"one": {"weight": 0}}}, "members.one.weight"),
+        (
+            {"members": {"one": {"weight": 1, "ensemble": [1] * 99}}},
+            "members.one.ensemble has 99 weights for 6 epochs",
+        ),
         ({"backbone": {"name": "resnet18", "pretrained": False, "dropout": 0.5}}, "set head.dropout"),
         ({"start_from": "image_level"}, "start_from"),
     ],

@@ -136,6 +136,8 @@ def test_every_cell_and_every_image_is_predicted_out_of_fold_and_by_all_folds(
 ) -> None:
     oof = predicting.predict_out_of_fold(models, inputs, labels_and_folds()[1])
     seen_by_all = predicting.predict_unseen(models, inputs, set(IDS))
+    nothing = predicting.predict_unseen(models, inputs, set())
+    assert (len(nothing.cells), len(nothing.images)) == (0, 0)
     for found in (oof, seen_by_all):
         check_predictions(found.cells, "here", inputs.cells)
         check_image_predictions(found.images, "here", IDS)
