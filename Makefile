@@ -20,7 +20,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 demo: $(VENV)/.installed ## simulate, segment, train, predict, score: a board in leaderboard/ and data/submission.csv
-	dvc repro
+	hpa repro
 	@sed -n '/^| # /,/^$$/p' leaderboard/README.md
 	@echo "board: leaderboard/README.md and leaderboard/board.html; submission: data/submission.csv"
 
@@ -46,7 +46,7 @@ constraints: $(VENV)/.installed ## pin everything anew
 retire: ## remove an approach and all it published: make retire NAME=cell_crop
 	[[ "$(NAME)" =~ ^[a-z0-9_]+$$ ]] && test -f approaches/$(NAME)/dvc.yaml
 	rm -rf approaches/$(NAME) data/{labels,models,predictions,embeddings}/$(NAME) leaderboard/entries/$(NAME).*.json
-	@echo "now: dvc repro"
+	@echo "now: hpa repro"
 
 clean: ## remove what the pipeline wrote (DVC's cache stays)
 	rm -rf data/images data/truth data/masks data/cells.parquet data/folds.parquet data/crops data/fields data/labels data/models \

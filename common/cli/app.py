@@ -2,7 +2,7 @@
 
 import typer
 
-from common.cli import check, evaluate, explain, label, predict, search, segment, simulate, track
+from common.cli import check, evaluate, explain, label, predict, repro, search, segment, simulate, track
 from common.commands import run
 
 app = typer.Typer(
@@ -13,7 +13,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich help takes 0.2 s more to appear
     pretty_exceptions_enable=False,
 )
-for module in (predict, explain, segment, label, check, evaluate, simulate, search):
+for module in (repro, predict, explain, segment, label, check, evaluate, simulate, search):
     app.command(name=module.__name__.rsplit(".", 1)[1])(module.main)
 app.add_typer(track.app, name="track")
 
