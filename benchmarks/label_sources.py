@@ -1,12 +1,12 @@
-"""What better labels are worth: one network, taught six kinds of labels, on the pipeline's data.
+"""What better labels are worth: one network, taught seven kinds of labels, on the pipeline's data.
 
-    python -m benchmarks.label_sources [--data data] [--size 64] [--epochs 10] [--seeds 0 1] [--kinds image truth]
+    python -m benchmarks.label_sources [--data data] [--size 48] [--epochs 8] [--seeds 0 1] [--kinds image truth]
 
 The training cells of a demo run are labelled like their image, by out-of-fold pseudo labels, by the values that de-
-noising gives those, by pseudo labels with the cells that it finds and those mined, by those fitted to a rater's
-scores of 5 % of the cells (the truth, attached by place), and by the truth of all. A resnet18 from scratch sees crops
-of --size px and predicts the test cells; the board's metric judges it. `closes` is the part of the gap between image
-labels and truth. Needs the predictions of `cell_crop/effb2_cell` and the embeddings of
+noising gives those, by pseudo labels with the cells that it finds and those mined, by these and a rater's scores of
+5 % of the cells (the truth, attached by place), by pseudo labels fitted to these scores, and by the truth of all. A
+resnet18 from scratch sees crops of --size px and predicts the test cells; the board's metric judges it. `closes` is the
+part of the gap between image labels and truth. Needs the predictions of `cell_crop/effb2_cell` and the embeddings of
 `image_level/denoise_densenet_image`.
 """
 
@@ -59,7 +59,8 @@ def kinds_of_labels(scores: Path) -> dict[str, list[object]]:
         "pseudo": ["image", PSEUDO],
         "smoothed": ["image", PSEUDO, SMOOTHED],
         "denoised": ["image", PSEUDO, *MINED],
-        "scored": ["image", people, fitted],
+        "scored": ["image", PSEUDO, *MINED, people],
+        "fitted": ["image", people, fitted],
     }
 
 
@@ -149,10 +150,10 @@ def main(data: Path, size: int, epochs: int, seeds: list[int], kinds: list[str] 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data", type=Path, default=Path("data"))
-    parser.add_argument("--size", type=int, default=64, help="of the crops, in pixels")
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--size", type=int, default=48, help="of the crops, in pixels")
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--kinds", nargs="+", help="of labels; without it all six")
+    parser.add_argument("--kinds", nargs="+", help="of labels; without it all seven")
     options = parser.parse_args()
     torch.set_num_threads(1)
     main(options.data, options.size, options.epochs, options.seeds, options.kinds)

@@ -1,6 +1,6 @@
 """What the order of the labelling page is worth: a scripted rater scores cells in it, and in random order.
 
-    python -m benchmarks.labelling_order [--data data] [--labels 0 200 500 1000] [--epochs 10] [--seeds 0 1]
+    python -m benchmarks.labelling_order [--data data] [--labels 0 200 500 1000] [--size 48] [--epochs 8] [--seeds 0 1]
 
 The rater knows the truth and errs in 5 % of the scores. The labels are shared by the rarest classes, each scored in its
 own order, which is made anew whenever a cell is found, as the page does. Scores replace the label that a cell has from
@@ -25,7 +25,7 @@ from common.labelling.order import OrderParams, arrange
 from common.labelling.subjects import of_pipeline
 from common.progress import track
 
-ERRS, RAREST, FEWEST, SIZE_PX = 0.05, 4, 10, 64
+ERRS, RAREST, FEWEST = 0.05, 4, 10
 ORDERS = {"informed": OrderParams(), "random": OrderParams(control=1)}
 
 
@@ -58,9 +58,9 @@ def score_cells(
     return rows, said[rows]
 
 
-def main(data: Path, labels: list[int], epochs: int, seeds: list[int]) -> None:
+def main(data: Path, labels: list[int], size: int, epochs: int, seeds: list[int]) -> None:
     """Print a row a number of labels and order."""
-    field, subjects = Field(data, SIZE_PX), of_pipeline(data, Path("approaches"))
+    field, subjects = Field(data, size), of_pipeline(data, Path("approaches"))
     if not field.train[KEYS].equals(subjects.cells[KEYS]):
         raise SystemExit("the page and the trainings see other cells")
     shown, weak = field.shown.astype(bool), field.labels()["image"]
@@ -88,7 +88,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data", type=Path, default=Path("data"))
     parser.add_argument("--labels", type=int, nargs="+", default=[0, 200, 500, 1000])
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--size", type=int, default=48, help="of the crops, in pixels")
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     options = parser.parse_args()
-    main(options.data, options.labels, options.epochs, options.seeds)
+    main(options.data, options.labels, options.size, options.epochs, options.seeds)

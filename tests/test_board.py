@@ -11,7 +11,7 @@ import pytest
 from common.board.agreement import agreements
 from common.board.charts import interval_bar, lines_of, precision_recall
 from common.board.page import page
-from common.board.rows import COLUMNS, COSTS, rank, read_entries
+from common.board.rows import COLUMNS, COSTS, add_seeds, rank, read_entries
 from common.board.text import markdown, terminal
 from common.classes import CLASSES
 from common.errors import DataError
@@ -141,6 +141,14 @@ def test_costs_and_seeds_are_shown_where_they_are_known() -> None:
     titles = [column.title for column in COSTS]
     assert [text_in(0, title, entries) for title in titles] == ["0.014", "1.5", "-", "1234"]
     assert [text_in(1, title, entries) for title in titles] == ["-"] * 4
+
+
+def test_seeds_count_only_beside_the_result_that_they_were_trained_beside(tmp_path: Path) -> None:
+    entries = [entry("x/a", 0.5), entry("x/b", 0.4), entry("x/c", None)]
+    for name, own in (("x.a", 0.5), ("x.b", 0.3), ("x.c", 0.3)):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"mAP": own, "others": [0.52, 0.48]}))
+    add_seeds(entries, tmp_path)
+    assert [each.get("seed_mAP") for each in entries] == [[0.5, 0.52, 0.48], None, None]
 
 
 def test_the_markdown_board_holds_every_number_and_dashes_for_unknown_ones() -> None:

@@ -88,7 +88,8 @@ def lone_repository(folder: Path, approach: str, changes: dict[str, Any]) -> Pat
         "approaches/__init__.py",
     ):
         shutil.copy(ROOT / name, folder / name)
-    (folder / "leaderboard/entries").mkdir(parents=True)
+    for name in ("entries", "seeds"):
+        (folder / "leaderboard" / name).mkdir(parents=True)
     change_params(folder / "params.yaml", changes)
     for recipe in folder.glob("approaches/*/recipes/*.yaml"):
         shorten(recipe)

@@ -1,7 +1,7 @@
 """The entries of all systems as ranked rows.
 
 An entry may hold, beside what the scorer writes, ``cost`` (any of ``train_s``, ``model_mb``, ``cells_per_s``) and
-``seed_mAP`` (test mAP of the same recipe trained from several seeds).
+``seed_mAP`` (test mAP of the same recipe from several seeds: its own, and those of ``hpa seeds``).
 """
 
 import json
@@ -88,6 +88,15 @@ def read_entries(folder: Path, approaches: Path) -> list[dict[str, Any]]:
             refuse_retired(f"{entry['approach']}/{entry['recipe']}", path, on)
         entries.append(entry)
     return entries
+
+
+def add_seeds(entries: list[dict[str, Any]], folder: Path) -> None:
+    """Add ``seed_mAP`` to the entries whose recipe was trained from other seeds beside this very result."""
+    for entry in entries:
+        path = folder / f"{entry['approach']}.{entry['recipe']}.json"
+        own = ((entry["test"] or {}).get("competition") or {}).get("mAP")
+        if path.exists() and (found := json.loads(path.read_text()))["mAP"] == own:
+            entry["seed_mAP"] = [own, *found["others"]]
 
 
 def rank(entries: list[dict[str, Any]]) -> list[Row]:

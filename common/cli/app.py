@@ -2,7 +2,19 @@
 
 import typer
 
-from common.cli import check, evaluate, explain, label, predict, repro, search, segment, simulate, track
+from common.cli import (
+    check,
+    evaluate,
+    explain,
+    label,
+    predict,
+    repro,
+    search,
+    seeds,
+    segment,
+    simulate,
+    track,
+)
 from common.commands import run
 
 app = typer.Typer(
@@ -13,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich help takes 0.2 s more to appear
     pretty_exceptions_enable=False,
 )
-for module in (repro, predict, explain, segment, label, check, evaluate, simulate, search):
+for module in (repro, predict, explain, segment, label, check, evaluate, simulate, search, seeds):
     app.command(name=module.__name__.rsplit(".", 1)[1])(module.main)
 app.add_typer(track.app, name="track")
 
