@@ -12,7 +12,7 @@ from types import ModuleType
 import pandas as pd
 
 from common.blending.blend import Data, blend_new
-from common.blending.members import members, name_of
+from common.blending.members import members, name_of, weighed
 from common.blending.params import BlendParams
 from common.cells import cell_mask_path, read_cells, read_mask
 from common.crops import CropParams
@@ -66,14 +66,16 @@ def find_system(name: str, models: Path = MODELS) -> System:
     return System(name, importlib.import_module(f"approaches.{approach}.predict"), models / approach / recipe)
 
 
-def members_of_blend() -> list[System]:
-    """Every recipe that published out-of-fold predictions, which a blend learns from.
+def members_of_blend(params: Path) -> list[System]:
+    """The recipes that published out-of-fold predictions and are blended.
 
     Raises:
         DataError: none did.
         MissingWeightsError: one is not trained.
     """
-    return [find_system(name_of(folder)) for folder in members(DATA / "predictions", ROOT / "approaches")]
+    published = members(DATA / "predictions", ROOT / "approaches")
+    folders = weighed(published, load_section(BlendParams, params, "blend"), ROOT / "approaches")
+    return [find_system(name_of(folder)) for folder in folders]
 
 
 @dataclass(frozen=True)
@@ -134,8 +136,10 @@ def explain_folder(folder: Path, out: Path, system: System, top: int, params: Pa
         return sum(1 for _ in track(paths, top * len(ready.cells), "pictures"))
 
 
-def predict_folder(folder: Path, out: Path, systems: list[System], params: Path = PARAMS) -> Predicted:
-    """Predict all images of ``folder``; several systems are blended as the section ``blend`` of ``params`` says.
+def predict_folder(
+    folder: Path, out: Path, systems: list[System], blend: bool, params: Path = PARAMS
+) -> Predicted:
+    """Predict all images of ``folder`` by one system, or by a blend as the section ``blend`` of ``params`` says.
 
     Writes into ``out``: ``masks/`` (and their ``cells.parquet``), ``cells.parquet`` (a prediction table),
     ``overlays/<ID>.png`` and ``submission.csv``.
@@ -146,7 +150,7 @@ def predict_folder(folder: Path, out: Path, systems: list[System], params: Path 
     masks = out / "masks"
     with prepared(folder, masks, params) as ready:
         found = {system.name: _predict(system, ready) for system in systems}
-        predictions = _blend(found, ready.cells, params) if len(systems) > 1 else found[systems[0].name].cells
+        predictions = _blend(found, ready.cells, params) if blend else found[systems[0].name].cells
         write_predictions(predictions, out / "cells.parquet", ready.cells)
         _draw(ready.fields, masks, predictions, out / "overlays")
     with atomic(out / "submission.csv") as file:

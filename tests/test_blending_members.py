@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from common.blending.members import as_table, members, read_part, with_images
+from common.blending.members import as_table, members, read_part, weighed, with_images
 from common.classes import PROBABILITIES
 from common.errors import DataError
 from common.predictions import write_image_predictions, write_predictions
+from tests.test_blending_fitting import params
 from tests.test_roster import publish
 
 P = list(PROBABILITIES)
@@ -84,3 +85,16 @@ def test_members_are_the_published_folders_of_recipes_that_are_on(tmp_path: Path
     publish(tmp_path / "approaches", {"x": ["one"]})
     with pytest.raises(DataError, match=r"predictions/x/two: x/two is no recipe that is on .*delete it"):
         members(tmp_path / "predictions", tmp_path / "approaches")
+
+
+def test_members_that_learned_from_others_are_not_weighed_where_they_look_too_good(tmp_path: Path) -> None:
+    publish(tmp_path, {"x": ["one", "two"]})
+    folders = [Path("predictions/x/one"), Path("predictions/x/two")]
+    (tmp_path / "x/recipes/one.yaml").write_text("labels: image")
+    (tmp_path / "x/recipes/two.yaml").write_text("labels: [image, {kind: pseudo, system: x/one}]")
+    assert weighed(folders, params(), tmp_path) == folders[:1]
+    assert weighed(folders, params(stacked="weigh"), tmp_path) == folders
+    fixed = {"x/one": 0.5, "x/two": 0.5}
+    assert weighed(folders, params(weights="fixed", fixed=fixed), tmp_path) == folders
+    with pytest.raises(DataError, match="every member learned from another system"):
+        weighed(folders[1:], params(), tmp_path)

@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from common.blending.params import BlendParams
 from common.cells import KEYS
 from common.classes import PROBABILITIES
 from common.errors import DataError
+from common.params import read_yaml
 from common.predictions import Predictions, read_image_predictions, read_predictions
 from common.roster import recipes_on, refuse_retired
 
@@ -50,6 +52,29 @@ def members(predictions: Path, approaches: Path) -> list[Path]:
     for member in found:
         refuse_retired(name_of(member), member, on)
     return found
+
+
+def weighed(folders: list[Path], params: BlendParams, approaches: Path) -> list[Path]:
+    """The members that a blend may learn to weigh on out-of-fold rows: see ``BlendParams.stacked``.
+
+    Raises:
+        DataError: none is left.
+    """
+    if params.fixed or params.stacked == "weigh":
+        return folders
+    kept = [folder for folder in folders if not _is_stacked(approaches, folder)]
+    if not kept:
+        raise DataError(
+            "params.yaml: blend.stacked is leave_out, and every member learned from another system's predictions; "
+            "set it to weigh"
+        )
+    return kept
+
+
+def _is_stacked(approaches: Path, folder: Path) -> bool:
+    recipe = read_yaml(approaches / folder.parent.name / "recipes" / f"{folder.name}.yaml")
+    sources = recipe.get("labels")
+    return isinstance(sources, list) and any(isinstance(each, dict) and "system" in each for each in sources)
 
 
 def name_of(folder: Path) -> str:

@@ -28,6 +28,9 @@ class BlendParams(Params):
 
     labels: str
     """What is learned from: data/images (every cell has its image's labels), or a labels table. Never truth."""
+    stacked: Literal["leave_out", "weigh"] = "leave_out"
+    """Members that learned from other systems' out-of-fold tables: these knew the labels of the fold that the member is
+    weighed on, so that it looks better there than it is. ``fixed`` weights may name them all the same."""
     calibration: Calibration
     mix: Mix
     weights: Literal["equal", "convex", "greedy", "fixed"]

@@ -35,9 +35,10 @@ def main(
     from common.own_images import declared, house_folder
     from common.segmentation.segmenters import empty_sentence
 
-    systems = members_of_blend() if blend else [find_system(recipe)]
+    settings = params or PARAMS
+    systems = members_of_blend(settings) if blend else [find_system(recipe)]
     with house_folder(folder, declared(pattern, channels)) as images:
-        found = predict_folder(images, out, systems, params or PARAMS)
+        found = predict_folder(images, out, systems, blend, settings)
     for line in summary(found):
         print(line)
     print(

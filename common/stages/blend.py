@@ -16,7 +16,7 @@ def main(
     import json
 
     from common.blending.blend import Data, blend_members, summary
-    from common.blending.members import members
+    from common.blending.members import members, name_of, weighed
     from common.blending.params import BlendParams
     from common.blending.report import headline, terminal
     from common.cells import read_cells
@@ -28,7 +28,8 @@ def main(
     from common.tracking import tracked_run
 
     settings = load_section(BlendParams, params, "blend")
-    folders = members(predictions, Path("approaches"))
+    published = members(predictions, approaches := Path("approaches"))
+    folders = weighed(published, settings, approaches)
     data = Data(read_images(images), read_cells(cells), read_folds(folds))
     config = settings.model_dump(mode="json")
     with exclusive(out), atomic(out) as part, tracked_run("blend", "all", "blend", config) as run:
@@ -37,6 +38,8 @@ def main(
         write_predictions(blend.test, part / "test.parquet", data.part("test")[0])
         (part / "report.json").write_text(json.dumps(blend.report, indent=1) + "\n")
         run.log(headline(blend.report))
+    for folder in sorted(set(published) - set(folders)):
+        print(f"left out: {name_of(folder)} learned from others' out-of-fold tables (blend.stacked)")
     print(summary(blend.report))
     print(terminal(blend.report))
 
