@@ -92,6 +92,18 @@ def test_new_images_are_blended_like_the_test_part(
     pd.testing.assert_frame_equal(new, blend_members(folders, data, given).test)
 
 
+def test_what_follows_the_mix_follows_it_in_all_tables(
+    published: tuple[list[Path], Data, np.ndarray],
+) -> None:
+    folders, data, _ = published
+    plain = blend_members(folders, data, params())
+    drawn = blend_members(folders, data, params(postprocess={"image_mean": {"weight": 0.3, "by_class": {}}}))
+    for before, after in ((plain.oof, drawn.oof), (plain.test, drawn.test)):
+        mean = before.groupby("image_id")[P].transform("mean")
+        np.testing.assert_allclose(after[P], 0.7 * before[P] + 0.3 * mean, rtol=1e-5)
+    assert drawn.report["mean"] == plain.report["mean"]
+
+
 def test_a_member_with_other_cells_and_an_image_without_a_fold_are_named(
     published: tuple[list[Path], Data, np.ndarray],
 ) -> None:

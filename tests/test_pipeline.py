@@ -23,7 +23,7 @@ from tests.running import ROOT, run_in
 APPROACHES = sorted(path.parent.name for path in ROOT.glob("approaches/*/dvc.yaml"))
 LEAST = min(APPROACHES, key=lambda name: len((ROOT / "approaches" / name / "dvc.yaml").read_text()))
 """The approach with the fewest stages, where one is as good as another."""
-ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+THREADS = "1"
 """Another number of threads adds in another order, and trainings end elsewhere."""
 SMALL: dict[str, dict[str, Any]] = {
     "images": {"simulate": {"fields": 9, "test_fields": 3, "side_px": 256}},
@@ -105,7 +105,7 @@ def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     """A repository with one approach, all stages of which have run, two at a time."""
     named = tmp_path_factory.mktemp(request.param, numbered=False)
     folder = lone_repository(named, request.param, SMALL)
-    run_in(folder, "hpa", "repro", **ONE_THREAD)
+    run_in(folder, "hpa", "repro", OMP_NUM_THREADS=THREADS)
     run_in(folder, "git", "add", "--all")
     run_in(folder, "git", "commit", "--quiet", "--message", "all stages ran")
     return folder
@@ -234,9 +234,9 @@ def test_predictions_do_not_depend_on_the_run(finished: Path) -> None:
         "--force",
         "--single-item",
         f"approaches/{system.parent.name}/dvc.yaml:train",
-        **ONE_THREAD,
+        OMP_NUM_THREADS=THREADS,
     )
-    run_in(finished, "dvc", "repro", "--quiet", **ONE_THREAD)
+    run_in(finished, "dvc", "repro", "--quiet", OMP_NUM_THREADS=THREADS)
     pd.testing.assert_frame_equal(before, pd.read_parquet(system / "oof.parquet"), atol=1e-6)
 
 

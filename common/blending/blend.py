@@ -15,6 +15,7 @@ from common.cells import KEYS
 from common.classes import CLASSES, PROBABILITIES
 from common.errors import DataError, ParamsError
 from common.labels.weak import copy_image_labels
+from common.postprocess import postprocess
 from common.predictions import Predictions
 from common.tables import read_table
 
@@ -62,7 +63,9 @@ def blend_members(folders: list[Path], data: Data, params: BlendParams) -> Blend
     names = [name_of(folder) for folder in folders]
     found = report(names, raw.cell, blended, targets, raw.image)
     found = {**_described(names, [name_of(f) for f in with_images(folders)], params, blends), **found}
-    return Blend(as_table(oof, blended), as_table(test, apply_blend(test, blends, params)), found)
+    tables = as_table(oof, blended), as_table(test, apply_blend(test, blends, params))
+    whole, unseen = (postprocess(table, data.cells, params.postprocess) for table in tables)
+    return Blend(whole, unseen, found)
 
 
 def blend_new(
@@ -88,7 +91,7 @@ def blend_new(
     if params.calibration == "rank":
         oof, new = ranked(oof), ranked(new)
     blends = fit_blend(oof, Known(np.arange(len(targets)), targets), params, fixed)
-    return as_table(new, apply_blend(new, blends, params))
+    return postprocess(as_table(new, apply_blend(new, blends, params)), cells, params.postprocess)
 
 
 def _fixed_members(folders: list[Path], weights: dict[str, float]) -> tuple[list[Path], np.ndarray]:

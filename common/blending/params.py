@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from common.blending.mixing import Mix
 from common.params import Params
+from common.postprocess import Postprocess
 
 Calibration = Literal["none", "platt", "isotonic", "rank"]
 Objective = Literal["log_loss", "ap"]
@@ -40,6 +41,8 @@ class BlendParams(Params):
     shrink: float = Field(ge=0, le=1)
     """Learned weights are drawn towards equal ones: 0 as learned, 1 equal."""
     image: ImageTerm
+    postprocess: Postprocess = Postprocess()
+    """What follows, as in a recipe. The report is of the mix before it."""
     most_cells: int = Field(ge=100)
     """Out-of-fold cells that are learned from; of more, whole images are drawn."""
     seed: int = Field(ge=0)
