@@ -25,12 +25,22 @@ SECTIONS = (
     "submission",
 )
 """The keys of the root params.yaml."""
+UNSEEN = {"size", "nfiles"}
+"""DVC 3.67 leaves keys of these names out of the key of its run cache, where they are sizes of files: with another
+value of such a parameter, ``dvc repro`` would bring an old result back."""
 
 
 class Params(BaseModel):
     """Frozen parameters; unknown keys, NaN, ``"1e-3"`` for a number and ``yes`` for a switch are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        if unseen := UNSEEN & cls.model_fields.keys():
+            raise TypeError(
+                f"{cls.__name__}: DVC does not see changes of {', '.join(unseen)}; choose another name"
+            )
 
 
 M = TypeVar("M", bound=Params)

@@ -30,7 +30,7 @@ class TopUp(Params):
 class Quotas(Params):
     """See ``drawing.draw_quotas``, with system B's multiplicities."""
 
-    size: int = Field(ge=1)
+    unit: int = Field(ge=1)
     """Items without any of the classes that have a share, of which the quotas of the classes are shares; B: 20 000."""
     shares: tuple[float, ...] = QUOTA_SHARES
 
@@ -107,8 +107,8 @@ def order_of(params: SamplerParams, targets: np.ndarray, seed: int) -> EpochOrde
         return DrawnOrder(lambda rng: top_up(members, top.per_class, rng), seed)
     if (quotas := params.quotas) is not None:
         drawn, copies = members[:, : len(quotas.shares)], multiplicities(targets)
-        wanted = quotas_of(quotas.size, quotas.shares)
-        return DrawnOrder(lambda rng: draw_quotas(drawn, copies, wanted, quotas.size, rng), seed)
+        wanted = quotas_of(quotas.unit, quotas.shares)
+        return DrawnOrder(lambda rng: draw_quotas(drawn, copies, wanted, quotas.unit, rng), seed)
     return EpochOrder(len(targets), seed)
 
 

@@ -202,3 +202,9 @@ def test_the_values_of_a_system_are_those_at_its_scale(
     (recipes / "r.yaml").write_text("labels: image\nlr: 0.1\ndemo:\n  lr: 0.2\n")
     assert system_values("a", "r", Path("params.yaml")) == {"labels": "image", "lr": 0.2}
     assert system_values("controls", "prior", Path("params.yaml")) == {}
+
+
+@pytest.mark.parametrize("name", ["size", "nfiles"])
+def test_a_parameter_that_the_run_cache_does_not_see_cannot_be_declared(name: str) -> None:
+    with pytest.raises(TypeError, match=f"DVC does not see changes of {name}"):
+        type("Unseen", (Params,), {"__annotations__": {name: int}})

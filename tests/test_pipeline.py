@@ -53,7 +53,7 @@ def shorten(recipe: Path) -> None:
         changed = values["demo"].setdefault("steps", {}).setdefault(step, {})
         changed.setdefault("trainer", {})["epochs"] = fewest
         if quotas := changed.get("sampler", {}).get("quotas"):
-            quotas["size"] = 4
+            quotas["unit"] = 4
     for source in values.get("labels", []):
         if not isinstance(source, str) and source["kind"] == "denoise":
             source["graph"] = {"neighbours": 8, "eigenvectors": 4}  # of so few cells

@@ -62,7 +62,7 @@ def test_a_recipe_names_one_rule() -> None:
     members, rng = targets > 0.5, np.random.default_rng((7, 3))
     topped = order_of(SamplerParams.model_validate({"top_up": {"per_class": 9}}), targets, seed=7)
     assert topped.order(3) == np.resize(top_up(members, 9, rng), len(topped)).tolist()
-    given = SamplerParams.model_validate({"quotas": {"size": 40}})
+    given = SamplerParams.model_validate({"quotas": {"unit": 40}})
     quotas, rng = order_of(given, targets, seed=7), np.random.default_rng((7, 3))
     expected = draw_quotas(members, multiplicities(targets), quotas_of(40), 40, rng)
     assert quotas.order(3) == np.resize(expected, len(quotas)).tolist()

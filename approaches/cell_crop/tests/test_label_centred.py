@@ -43,7 +43,7 @@ def made_small(path: Path) -> Recipe:
     first = given["steps"][next(iter(given["steps"]))]
     if given["members"]:
         first["trainer"]["epochs"] = 4  # as many as an ensemble keeps
-        first["sampler"]["quotas"]["size"] = 2
+        first["sampler"]["quotas"]["unit"] = 2
     return build(Recipe, given, str(path))
 
 
@@ -65,7 +65,7 @@ def test_datacentric_b0_is_system_b() -> None:
     assert [cosine.share(epoch, 16, 3e-4) * 3e-4 for epoch in (0, 15)] == pytest.approx([3e-4, 1e-5])
     quotas = train.sampler.quotas
     assert quotas is not None
-    assert sum(quotas_of(quotas.size, quotas.shares)) + quotas.size == 316_666
+    assert sum(quotas_of(quotas.unit, quotas.shares)) + quotas.unit == 316_666
     assert recipe.postprocess.negative == "one_minus_max"
     assert recipe.postprocess.quality == Weights()
     mean = recipe.postprocess.image_mean
@@ -226,7 +226,7 @@ def test_a_stage_and_a_recipe_that_disagree_about_the_start_are_refused(tmp_path
         ({"members": {"one": {"weight": 0}}}, "members.one.weight"),
         (
             {"members": {"one": {"weight": 1, "ensemble": [1] * 99}}},
-            "members.one.ensemble has 99 weights for 6 epochs",
+            "members.one.ensemble has 99 weights for 4 epochs",
         ),
         ({"backbone": {"name": "resnet18", "pretrained": False, "dropout": 0.5}}, "set head.dropout"),
         ({"start_from": "image_level"}, "start_from"),
