@@ -92,6 +92,7 @@ def lone_repository(folder: Path, approach: str, changes: dict[str, Any]) -> Pat
         shutil.copy(ROOT / name, folder / name)
     for name in ("entries", "seeds"):
         (folder / "leaderboard" / name).mkdir(parents=True)
+    (folder / "leaderboard/seeds/.gitkeep").touch()  # git keeps no empty folder
     change_params(folder / "params.yaml", changes)
     for recipe in folder.glob("approaches/*/recipes/*.yaml"):
         shorten(recipe)
