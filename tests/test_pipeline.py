@@ -180,9 +180,9 @@ def test_an_experiment_runs_its_recipe_and_what_follows_from_it(finished: Path) 
     change = f"{pipeline}/recipes/{system.name}.yaml:{learning_rate(finished, system)}=5e-5"
     said = run_in(finished, "dvc", "exp", "run", "--temp", "-S", change).stdout
     ran = set(re.findall(r"Running stage '(?:.*:)?(\w+)", said))
-    always = {"train", "predict", "score", "blend", "leaderboard", "submission"}
+    always = {"train", "predict", "score", "blend", "leaderboard"}
     own = set(YAML().load(finished / pipeline / "dvc.yaml")["stages"])
-    assert always <= ran <= always | own
+    assert always <= ran <= always | own | {"submission"}  # the blend may leave the system out
     assert "score@controls.prior' didn't change" in said
     assert "5e-05" in run_in(finished, "dvc", "exp", "show", "--csv", "--only-changed").stdout
 
