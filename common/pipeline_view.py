@@ -55,6 +55,7 @@ def picture(pipeline: Pipeline, since: float) -> "Group":
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.table import Table
+    from rich.text import Text
 
     now, ended = time.monotonic(), len(pipeline.done) + len(pipeline.failed)
     head = Table.grid(padding=(0, 2))
@@ -62,10 +63,11 @@ def picture(pipeline: Pipeline, since: float) -> "Group":
     bar = ProgressBar(total=len(pipeline.after), completed=ended, width=30)
     head.add_row(bar, f"{ended} of {len(pipeline.after)} stages", clock(now - since), left)
     work = Table.grid(padding=(0, 2), expand=True)
-    for column in ({}, {"justify": "right"}, {"ratio": 1, "style": "dim", "no_wrap": True}):
+    for column in ({}, {"justify": "right"}, {"ratio": 1, "no_wrap": True}):
         work.add_column(**column)
     for name, each in pipeline.running.items():
-        work.add_row(f"[bold]{short(name)}[/bold]", clock(now - each.since), each.says)
+        # As Text: a log's [/brackets] are no markup.
+        work.add_row(Text(short(name), "bold"), clock(now - each.since), Text(each.says, "dim"))
     kinds = Counter(name.rpartition(":")[2].partition("@")[0] for name in pipeline.waiting)
     rest = ", ".join(f"{count} {kind}" if count > 1 else kind for kind, count in kinds.items())
     return Group(head, work, f"then: {rest or 'nothing more'}")

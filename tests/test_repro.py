@@ -146,10 +146,11 @@ def test_the_picture_shows_what_runs_what_it_says_and_what_is_left(tmp_path: Pat
         console.print(picture(pipeline, 0.0))
         seen.append(console.export_text())
 
-    stage = [sys.executable, "-c", "import time; print('epoch 7: 81/83', flush=True); time.sleep(1.5)"]
+    stage = [sys.executable, "-c", "import time; print('epoch 7: 81/83 [/b]', flush=True); time.sleep(1.5)"]
     Pipeline(after, tmp_path, 2, stage).run(show)
     assert any(
-        "cell_crop train@b0-0" in text and "epoch 7: 81/83" in text and "then: train" in text for text in seen
+        "cell_crop train@b0-0" in text and "epoch 7: 81/83 [/b]" in text and "then: train" in text
+        for text in seen
     )
     assert "3 of 3 stages" in seen[-1]
 
