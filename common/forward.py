@@ -14,6 +14,8 @@ from common.progress import track
 from common.tta import predict_with
 
 N = TypeVar("N", bound=nn.Module)
+WITHOUT_GRADIENTS = 4
+"""So many times the batch of the training: nothing is kept for a way back, and small pictures go by a fifth faster."""
 HALF = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
 
 
@@ -29,11 +31,12 @@ def predict(
 
     Args:
         data: pixels as uint8, which the network sees in [0, 1], or as it wants them.
+        batch_size: that of the training; ``WITHOUT_GRADIENTS`` times as many items are seen at once.
         precision: that of the training, see ``half_precision``.
         black: as in ``tta.see``.
     """
     network, device = make_ready(network)
-    batches = DataLoader(data, batch_size, **loader_options())
+    batches = DataLoader(data, WITHOUT_GRADIENTS * batch_size, **loader_options())
     found = []
     with torch.inference_mode(), half_precision(device, precision):
         for pixels, *_ in track(batches, len(batches), "prediction"):

@@ -32,11 +32,18 @@ class OptimizerParams(Params):
             raise ValueError(f"{self.name} takes no momentum; it belongs to sgd")
         return self
 
-    def build(self, weights: Iterable[nn.Parameter]) -> Optimizer:
-        """The optimiser of these weights."""
+    def build(self, weights: Iterable[nn.Parameter], fused: bool) -> Optimizer:
+        """The optimiser of these weights.
+
+        Args:
+            weights: all of floating point.
+            fused: one kernel a step, six times as fast on one thread of a CPU. Fabric cannot measure the gradients
+                of such an optimiser in 16-mixed.
+        """
         if self.name == "sgd":
-            return SGD(weights, self.lr, self.momentum, weight_decay=self.weight_decay)
-        return {"adam": Adam, "adamw": AdamW}[self.name](weights, self.lr, weight_decay=self.weight_decay)
+            return SGD(weights, self.lr, self.momentum, weight_decay=self.weight_decay, fused=fused)
+        kind = {"adam": Adam, "adamw": AdamW}[self.name]
+        return kind(weights, self.lr, weight_decay=self.weight_decay, fused=fused)
 
 
 class WarmRestarts(Params):

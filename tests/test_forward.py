@@ -32,21 +32,21 @@ class Corner(nn.Module):
 
 def test_items_are_predicted_in_their_order() -> None:
     expected = 1 / (1 + np.exp(-np.arange(5) / 10))
-    np.testing.assert_allclose(predict(Corner(), Ramps(), 2)[:, 0], expected, rtol=1e-6)
+    np.testing.assert_allclose(predict(Corner(), Ramps(), 1)[:, 0], expected, rtol=1e-6)
 
 
 def test_several_views_are_averaged_as_probabilities() -> None:
     corners = np.arange(5)[:, None] + np.array([0, 3])
     expected = (1 / (1 + np.exp(-corners / 10))).mean(axis=1)
-    found = predict(Corner(), Ramps(), 2, views=("identity", "hflip"))
+    found = predict(Corner(), Ramps(), 1, views=("identity", "hflip"))
     np.testing.assert_allclose(found[:, 0], expected, rtol=1e-6)
 
 
 def test_the_number_of_loaders_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    alone = predict(Corner(), Ramps(), 2)
+    alone = predict(Corner(), Ramps(), 1)
     monkeypatch.setenv("HPA_LOADERS", "2")
     assert loader_options()["num_workers"] == 2
-    np.testing.assert_array_equal(predict(Corner(), Ramps(), 2), alone)
+    np.testing.assert_array_equal(predict(Corner(), Ramps(), 1), alone)
     monkeypatch.setenv("HPA_LOADERS", "some")
     with pytest.raises(ParamsError, match="HPA_LOADERS is 'some', expected a whole number from 0"):
         loader_options()

@@ -11,7 +11,14 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, CosineAnnealingWarmResta
 
 from common.errors import ParamsError
 from common.params import build
-from common.schedules import EpochTable, ScheduleParams, WarmUpCosine, build_schedule, half_cosine
+from common.schedules import (
+    EpochTable,
+    OptimizerParams,
+    ScheduleParams,
+    WarmUpCosine,
+    build_schedule,
+    half_cosine,
+)
 
 
 def schedule_of(given: Any) -> ScheduleParams:
@@ -152,3 +159,19 @@ def test_nonsense_is_refused_by_name(given: Any, message: str) -> None:
     with pytest.raises(ParamsError) as error:
         schedule_of(given)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+def test_one_kernel_a_step_makes_the_same_steps(name: str) -> None:
+    found = []
+    for fused in (False, True):
+        torch.manual_seed(0)
+        network = nn.Conv2d(3, 8, 3).to(memory_format=torch.channels_last)
+        given = {"name": name, "lr": 0.1, "weight_decay": 0.01}
+        optimizer = build(OptimizerParams, given, "recipe.yaml").build(network.parameters(), fused)
+        for _ in range(3):
+            network(torch.ones(2, 3, 8, 8)).square().mean().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        found.append(network.weight.detach())
+    torch.testing.assert_close(found[0], found[1])
