@@ -1,8 +1,6 @@
-"""The crop store: what is stored, against slow plain code; read from anywhere, whatever happened to its writer."""
+"""The crop store: what is stored, against slow plain code."""
 
-import multiprocessing
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +12,16 @@ from common.cells import BOX, measure_cells
 from common.classes import CHANNELS
 from common.crops import CropParams, CropStore
 from common.cutting import cut_cell, write_store
-from common.errors import DataError, ParamsError
 from common.images import Field, write_png
 from common.views import View, apply_view
+from tests.cropped import MARGIN, random_mask, stored
 
 Draw = Callable[..., np.ndarray]
-MARGIN = 5
 
 
 @pytest.fixture(autouse=True)
 def serial(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HPA_PARALLEL", "serial")
-
-
-def random_mask(seed: int, height: int = 64, width: int = 64) -> np.ndarray:
-    """Five boxes of cells, later ones over earlier ones, some at the border."""
-    rng = np.random.default_rng(seed)
-    mask = np.zeros((height, width), np.uint16)
-    for cell_id in range(1, 6):
-        y, x = rng.integers(0, height - 4), rng.integers(0, width - 4)
-        mask[y : y + rng.integers(4, 24), x : x + rng.integers(4, 24)] = 3 * cell_id
-    return mask
 
 
 def slow_crop(image: np.ndarray, mask: np.ndarray, row: Any, margin: int) -> tuple[list[Any], list[int]]:
@@ -65,17 +52,6 @@ def slow_view(planes: list[Any], box: list[int], view: View) -> np.ndarray:
                 if planes[4][y][x] in kept:
                     out[top + j, left + i, place] = planes[CHANNELS.index(channel)][y][x]
     return out
-
-
-def stored(
-    folder: Path, image: np.ndarray, mask: np.ndarray, write: Callable[..., Field], **changes: Any
-) -> CropStore:
-    params = CropParams(**{"field_px": 64, "margin_px": MARGIN, "box": "tight", **changes})
-    (folder / "masks").mkdir()
-    write_png(folder / "masks/a_cell.png", mask)
-    cells = measure_cells("a", mask, mask)
-    write_store([write(folder / "pixels", "a", image)], folder / "masks", cells, params, folder / "store")
-    return CropStore(folder / "store")
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -239,61 +215,6 @@ def test_a_box_of_fractions_is_rounded_outwards() -> None:
     planes, inner = cut_cell(image, np.ones((10, 10), np.uint16), 1, np.array([2.5, 3.0, 4.2, 6.0]), params)
     np.testing.assert_array_equal(planes[:4], image[:, 1:6, 2:7])
     assert inner == (1, 1, 4, 4)
-
-
-def test_a_mask_of_another_size_than_its_image_is_refused(
-    tmp_path: Path, draw_image: Draw, write_image: Callable[..., Field]
-) -> None:
-    with pytest.raises(DataError, match=r"a_cell.png: mask is \(64, 60\) .* its image \(64, 64\)"):
-        stored(tmp_path, draw_image(0, 64), random_mask(0)[:, :60], write_image)
-
-
-def test_a_missing_store_is_an_error_with_the_command_that_makes_it(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no such table; run: dvc repro crops"):
-        CropStore(tmp_path)
-
-
-def test_a_damaged_or_absent_shard_is_named(
-    tmp_path: Path, draw_image: Draw, write_image: Callable[..., Field]
-) -> None:
-    folder = stored(tmp_path, draw_image(0, 64), random_mask(0), write_image).folder
-    shard = folder / "shard-00000.bin"
-    content = shard.read_bytes()
-    for damage in (content[:-1], b"\xff" * len(content)):
-        shard.write_bytes(damage)
-        with pytest.raises(
-            DataError, match=r"shard-00000.bin: is absent or damaged; run: dvc repro -f crops"
-        ):
-            CropStore(folder).read(0)
-    shard.unlink()
-    with pytest.raises(DataError, match="absent or damaged"):
-        CropStore(folder).read(0)
-
-
-def test_a_view_that_wants_more_than_is_stored_is_refused(
-    tmp_path: Path, draw_image: Draw, write_image: Callable[..., Field]
-) -> None:
-    store = stored(tmp_path, draw_image(0, 64), random_mask(0), write_image)
-    wanted = View(channels=("protein",), mask="others", square="pad", size_px=8, margin_px=9, box="square")
-    with pytest.raises(
-        ParamsError, match=r"wants box square, .* tight; margin_px 9, the store keeps 5; change"
-    ):
-        store.refuse_view(wanted)
-
-
-def read_all(store: CropStore) -> list[bytes]:
-    return [store.read(row)[0].tobytes() for row in range(len(store))]
-
-
-@pytest.mark.parametrize("start", ["fork", "spawn"])
-def test_a_store_that_is_open_may_go_to_other_processes(
-    tmp_path: Path, draw_image: Draw, write_image: Callable[..., Field], start: str
-) -> None:
-    store = stored(tmp_path, draw_image(0, 64), random_mask(0), write_image)
-    expected = read_all(store)
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context(start)) as pool:
-        sums = list(pool.map(CropStore.read, [store] * 2, [0, len(store) - 1]))
-    assert [crop.tobytes() for crop, _ in sums] == [expected[0], expected[-1]]
 
 
 KILLS_ITSELF = """

@@ -5,18 +5,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from pydantic import ValidationError
 from scipy import ndimage
-from skimage.segmentation import watershed
 
 from benchmarks.label_cells import Masks, best_ious, maps_of, published
 from common.cells import cell_mask_path, read_mask
 from common.errors import DataError
 from common.segmentation import label_cells as module
-from common.segmentation.flooding import flood
-from common.segmentation.full_size import reduce
 from common.segmentation.label_cells import LabelCellsParams, label_cells
-from common.segmentation.label_maps import areas, by_first_pixel, fill_labels, peel, split_parts
+from common.segmentation.label_maps import areas, peel
 
 EXACT = LabelCellsParams(mode="exact", field_width_um=None)
 FAST = LabelCellsParams(mode="fast", field_width_um=None)
@@ -246,27 +242,6 @@ def test_even_maps_have_sound_masks(params: LabelCellsParams, shape: tuple[int, 
     assert not nuclei.any()  # borders of 255 + 255 wrap to 254: no seed
 
 
-GOOD = np.zeros((3, 8, 9), np.float32)
-
-
-@pytest.mark.parametrize(
-    ("nucleus_maps", "cell_maps", "message"),
-    [
-        (GOOD[0], GOOD, r"nucleus maps have shape \(8, 9\), expected \(3, H, W\)"),
-        (GOOD, np.moveaxis(GOOD, 0, 2), r"cell maps have shape \(8, 9, 3\), expected \(3, H, W\)"),
-        (GOOD[:, :0], GOOD, r"shape \(3, 0, 9\)"),
-        (GOOD, np.zeros((3, 8, 8), np.float32), r"\(3, 8, 9\), the cell maps \(3, 8, 8\)"),
-        (GOOD.astype(np.float64), GOOD, "nucleus maps are float64, expected uint8"),
-        (GOOD, GOOD + 1.5, r"cell maps span \[1.5, 1.5\].*softmax"),
-        (GOOD - 1, GOOD, r"span \[-1, -1\]"),
-        (GOOD * np.nan, GOOD, "without NaN"),
-    ],
-)
-def test_other_maps_are_refused(nucleus_maps: np.ndarray, cell_maps: np.ndarray, message: str) -> None:
-    with pytest.raises(DataError, match=message):
-        label_cells(nucleus_maps, cell_maps, EXACT)
-
-
 @BOTH
 def test_more_cells_than_a_mask_can_hold_are_refused(
     params: LabelCellsParams, monkeypatch: pytest.MonkeyPatch
@@ -276,77 +251,3 @@ def test_more_cells_than_a_mask_can_hold_are_refused(
     cell_maps = draw([square(y, x, 60) for y, x in centres], (240, 400))
     with pytest.raises(DataError, match="hold 2 nuclei or cells, a mask at most 1"):
         label_cells(nuclei_at(centres, (240, 400)), cell_maps, params)
-
-
-@pytest.mark.parametrize("wrong", [{"mode": "quick"}, {"border_threshold": 1.5}, {"min_cell_px": 5500}])
-def test_wrong_parameters_are_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValidationError):
-        LabelCellsParams.model_validate(wrong)
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_flood_is_the_watershed_of_scikit_image(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    height = rng.permutation(256).astype(np.uint8).reshape(16, 16)
-    seeds = np.where(rng.random((16, 16)) < 0.05, rng.integers(1, 5, (16, 16)), 0).astype(np.int32)
-    mask = rng.random((16, 16)) < 0.8
-    expected = watershed(255 - height, seeds, mask=mask)
-    assert np.array_equal(flood(height, seeds, mask), expected)
-    differ = flood(height, seeds, mask, level=128) != expected
-    assert differ.sum() <= 2  # a pixel below all its neighbours may go to any of them
-    apart = ndimage.label(seeds)[0]  # where seeds touch, scikit-image draws lines through them
-    expected = watershed(255 - height, apart, mask=mask, watershed_line=True)
-    assert np.array_equal(flood(height, apart, mask, lines=True), expected)
-
-
-def test_areas_are_counts() -> None:
-    labels = np.random.default_rng(0).integers(0, 9, (40, 50))
-    assert areas(labels).tolist() == np.bincount(labels.ravel()).tolist()
-    assert areas(np.full((2, 3), 4)).tolist() == [0, 0, 0, 0, 6]
-
-
-def test_labels_are_numbered_by_their_first_pixel() -> None:
-    assert by_first_pixel(np.array([[0, 7, 7], [3, 3, 7], [9, 0, 7]])).tolist() == [
-        [0, 1, 1],
-        [2, 2, 1],
-        [3, 0, 1],
-    ]
-    assert by_first_pixel(np.array([[5, 2]])).tolist() == [[1, 2]]
-    assert not by_first_pixel(np.zeros((2, 2), int)).any()
-
-
-def test_parts_that_touch_at_a_corner_are_one() -> None:
-    parts = split_parts(np.array([[4, 0, 0, 4], [0, 4, 2, 0], [0, 0, 2, 4]], np.int32))
-    assert parts.tolist() == [[2, 0, 0, 3], [0, 2, 1, 0], [0, 0, 1, 4]]
-
-
-def test_peeling_takes_a_pixel_off_and_fills_holes_but_not_gaps() -> None:
-    labels = np.zeros((11, 20), np.int32)
-    labels[1:10, 1:10], labels[1:10, 10:19] = 1, 2
-    labels[5, 5] = 0
-    expected = np.zeros((11, 20), bool)
-    expected[2:9, 2:9] = expected[2:9, 11:18] = True
-    assert np.array_equal(peel(labels), expected)
-    labels[3, 8] = 0  # its peeled hole opens to the gap
-    expected[[2, 3, 3, 4], [8, 7, 8, 8]] = False
-    assert np.array_equal(peel(labels), expected)
-
-
-def test_a_label_owns_what_it_encloses() -> None:
-    labels = np.zeros((12, 20), np.int32)
-    labels[1:11, 1:11] = 5
-    labels[3:9, 3:9] = 0
-    labels[4:8, 4:8] = 2
-    labels[1:11, 14:18] = 5
-    filled = fill_labels(labels)
-    assert sorted(areas(filled)[1:].tolist(), reverse=True)[:2] == [100, 40]
-    assert (filled[1:11, 1:11] == filled[1, 1]).all()
-    assert filled[1, 14] != filled[1, 1]
-
-
-@pytest.mark.parametrize("factor", [1, 2, 3, 4, 6])
-def test_reducing_averages_squares_and_repeats_the_edge(factor: int) -> None:
-    full = np.random.default_rng(0).integers(0, 256, (4 * factor, 5 * factor)).astype(np.uint8)
-    means = full.reshape(4, factor, 5, factor).mean((1, 3))
-    assert np.abs(reduce(full, factor) - means).max() <= 1.01
-    assert reduce(full[: 3 * factor + 1], factor).shape == (4, 5)
