@@ -90,7 +90,7 @@ def of_a_tensor(recipe: Recipe, train: LabelledImages, batches: int) -> float:
     )
     layout = torch.channels_last if step.trainer.channels_last else torch.preserve_format
     network = build_network(recipe).to(device).to(memory_format=layout).train()  # type: ignore[call-overload]
-    optimizer = step.optimizer.build(network.parameters())
+    optimizer = step.optimizer.build(network.parameters(), step.trainer.precision)
     size = step.trainer.batch_size
     pixels = torch.stack([train[0, item][0] for item in range(size)]).to(device, memory_format=layout)
     targets = torch.from_numpy(train.targets[:size]).to(device)

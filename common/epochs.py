@@ -57,7 +57,7 @@ class Training:
         network = self.step.network
         self.layout = torch.channels_last if self.params.channels_last else torch.preserve_format
         network.to(memory_format=self.layout)  # type: ignore[call-overload]
-        optimizer = params.optimizer.build(network.parameters(), fused=self.params.precision != "16-mixed")
+        optimizer = params.optimizer.build(network.parameters(), self.params.precision)
         steps = math.ceil(len(self.batches) / self.params.accumulate) * self.params.epochs
         self.scheduler, self.clock = build_schedule(optimizer, params.schedule, self.params.epochs, steps)
         self.forward, self.optimizer = self.fabric.setup(network, optimizer)

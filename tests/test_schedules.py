@@ -164,11 +164,12 @@ def test_nonsense_is_refused_by_name(given: Any, message: str) -> None:
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
 def test_one_kernel_a_step_makes_the_same_steps(name: str) -> None:
     found = []
-    for fused in (False, True):
+    for precision in ("16-mixed", "32-true"):
         torch.manual_seed(0)
-        network = nn.Conv2d(3, 8, 3).to(memory_format=torch.channels_last)
+        network = nn.Conv2d(3, 8, 3)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         given = {"name": name, "lr": 0.1, "weight_decay": 0.01}
-        optimizer = build(OptimizerParams, given, "recipe.yaml").build(network.parameters(), fused)
+        optimizer = build(OptimizerParams, given, "recipe.yaml").build(network.parameters(), precision)
         for _ in range(3):
             network(torch.ones(2, 3, 8, 8)).square().mean().backward()
             optimizer.step()
