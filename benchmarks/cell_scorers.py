@@ -23,6 +23,7 @@ from common.classes import PROBABILITIES
 from common.field_data import Inputs
 from common.fields import FieldStore
 from common.image_table import read_images
+from common.publishing import finished
 from common.scoring import Guess, score_part
 from common.trained import recipe_of
 from common.truth import read_truth
@@ -58,8 +59,10 @@ def main(models: Path, data: Path) -> None:
                 copied = with_scorer(folder, scorer, Path(scratch))
                 start = time.monotonic()
                 rule = recipe_of(copied, Recipe).postprocess
-                found = predict_unseen(copied, inputs, set(test["image_id"])).postprocessed(cells, rule)
+                raw = predict_unseen(copied, inputs, set(test["image_id"])).predictions
+                found = finished(raw, cells, rule)
                 report(folder.name, scorer, found.cells, time.monotonic() - start)
+        assert found.images is not None
         alike = found.cells[KEYS].merge(found.images, on="image_id")
         report(folder.name, "image", alike[[*KEYS, *PROBABILITIES]], 0.0)
 

@@ -30,3 +30,8 @@ def fields_of(table: pd.DataFrame, folder: Path) -> list[Field]:
         Field(image_id, tuple(folder / path for path in paths))
         for image_id, *paths in table[["image_id", *COLORS]].itertuples(index=False)
     ]
+
+
+def ids_of(table: pd.DataFrame, split: str) -> set[str]:
+    """The images of the part ``train`` or ``test``."""
+    return set(table.loc[table["split"] == split, "image_id"])

@@ -135,21 +135,3 @@ def read_image_predictions(path: Path, image_ids: list[str]) -> pd.DataFrame:
     table = read_table(path, ["image_id"], "the predict stage of its approach")
     check_image_predictions(table, str(path), image_ids)
     return table.sort_values("image_id", ignore_index=True)
-
-
-def with_skipped(table: pd.DataFrame, cells: pd.DataFrame, skipped: set[str]) -> pd.DataFrame:
-    """Add those of ``cells`` whose image is ``skipped``, left out by a stage, with probability 0 of every class."""
-    return _with_zeros(table, cells.loc[cells["image_id"].isin(skipped), KEYS])
-
-
-def with_skipped_images(table: pd.DataFrame, skipped: set[str]) -> pd.DataFrame:
-    """Add ``skipped`` images to a table of image probabilities, with probability 0 of every class."""
-    return _with_zeros(table, pd.DataFrame({"image_id": sorted(skipped)}, dtype=str))
-
-
-def _with_zeros(table: pd.DataFrame, keys: pd.DataFrame) -> pd.DataFrame:
-    return (
-        pd.concat([table, keys.assign(**dict.fromkeys(PROBABILITIES, 0.0))], ignore_index=True)
-        if len(keys)
-        else table
-    )

@@ -13,8 +13,6 @@ from common.predictions import (
     check_predictions,
     read_image_predictions,
     read_predictions,
-    with_skipped,
-    with_skipped_images,
     write_image_predictions,
     write_predictions,
 )
@@ -97,24 +95,6 @@ def test_what_is_no_prediction_table_is_refused_with_origin_and_cell(tmp_path: P
     with pytest.raises(DataError, match=message):
         write_predictions(make(), path, CELLS)
     assert not list(tmp_path.iterdir())  # nothing is left, not even a part
-
-
-def test_cells_of_images_that_a_stage_left_out_are_predicted_as_nothing() -> None:
-    table = predictions()
-    cells = pd.concat([CELLS, CELLS.assign(image_id="x")])
-    pd.testing.assert_frame_equal(with_skipped(table, cells, set()), table)
-    found = with_skipped(table, cells, {"x"})
-    assert len(found) == len(cells)
-    assert (found.loc[found["image_id"] == "x", list(PROBABILITIES)] == 0).all(axis=None)
-    pd.testing.assert_frame_equal(found.head(len(table)), table)
-
-
-def test_so_are_the_images_themselves() -> None:
-    images = predictions().drop(columns="cell_id").iloc[1:]
-    pd.testing.assert_frame_equal(with_skipped_images(images, set()), images)
-    found = with_skipped_images(images, {"y", "x"})
-    assert list(found["image_id"]) == ["a", "b", "x", "y"]
-    assert (found.loc[2:, list(PROBABILITIES)] == 0).all(axis=None)
 
 
 def image_table(seed: int = 0) -> pd.DataFrame:

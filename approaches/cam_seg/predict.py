@@ -23,34 +23,24 @@ def main(models: Path, images: Path, fields: Path, masks: Path, cells: Path, fol
     from common.field_data import Inputs
     from common.fields import FieldStore
     from common.files import atomic, exclusive
-    from common.image_table import read_images
+    from common.image_table import ids_of, read_images
     from common.params import system_values
-    from common.predictions import (
-        with_skipped,
-        with_skipped_images,
-        write_image_predictions,
-        write_predictions,
-    )
+    from common.publishing import finished, publish
     from common.tables import read_folds, read_skipped
     from common.tracking import tracked_run
     from common.trained import recipe_of, refuse_other_folds
 
     table, known, assigned = read_images(images), read_cells(cells), read_folds(folds)
-    inputs, skipped = Inputs(FieldStore(fields), masks, known), read_skipped(fields)
-    parts = {split: set(table.loc[table["split"] == split, "image_id"]) for split in ("train", "test")}
+    inputs = Inputs(FieldStore(fields), masks, known)
     refuse_other_folds(models, set(assigned["fold"]))
     config = system_values("cam_seg", out.name, Path("params.yaml"))
     with exclusive(out), atomic(out) as part, tracked_run("cam_seg", out.name, "predict", config):
         part.mkdir()
         started = time.monotonic()
         steps = recipe_of(models, Recipe).postprocess
-        oof = predict_out_of_fold(models, inputs, assigned).postprocessed(known, steps)
-        test = predict_unseen(models, inputs, parts["test"]).postprocessed(known, steps)
-        for split, name, found in (("train", "oof", oof), ("test", "test", test)):
-            wanted = known[known["image_id"].isin(parts[split])]
-            write_predictions(with_skipped(found.cells, wanted, skipped), part / f"{name}.parquet", wanted)
-            images_found = with_skipped_images(found.images, parts[split] & skipped)
-            write_image_predictions(images_found, part / f"{name}_images.parquet", sorted(parts[split]))
+        oof = finished(predict_out_of_fold(models, inputs, assigned), known, steps)
+        test = finished(predict_unseen(models, inputs, ids_of(table, "test")), known, steps)
+        publish(part, oof, test, table, known, read_skipped(fields))
         write_cost(part, time.monotonic() - started, len(oof.cells) + len(test.cells))
 
 
@@ -65,14 +55,13 @@ def predict_new(models: Path, data: Path) -> "Predictions":
     from common.cells import read_cells
     from common.field_data import Inputs
     from common.fields import FieldStore
-    from common.predictions import Predictions
+    from common.publishing import finished
     from common.trained import recipe_of
 
     store = FieldStore(data / "fields")
     inputs = Inputs(store, data / "masks", read_cells(data / "cells.parquet"))
     found = predict_unseen(models, inputs, set(store.index["image_id"]))
-    found = found.postprocessed(inputs.cells, recipe_of(models, Recipe).postprocess)
-    return Predictions(found.cells, found.images)
+    return finished(found, inputs.cells, recipe_of(models, Recipe).postprocess)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Predicts images and their cells with the trained folds of a recipe."""
 
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,38 +11,27 @@ from approaches.cam_seg.dataset import AskedImages
 from common.cells import KEYS
 from common.classes import PROBABILITIES
 from common.field_data import Inputs
-from common.postprocess import Postprocess, postprocess, postprocess_images
+from common.predictions import Predictions
 from common.trained import trained_folds
 
 
-class Found(NamedTuple):
-    """What was found: image_id and a probability a class; and a prediction table."""
-
-    images: pd.DataFrame
-    cells: pd.DataFrame
-
-    def postprocessed(self, cells: pd.DataFrame, params: Postprocess) -> "Found":
-        """What the networks found, after the steps of ``postprocess``; ``cells`` is the cells table."""
-        return Found(postprocess_images(self.images, params), postprocess(self.cells, cells, params))
-
-
-def predict_out_of_fold(models: Path, inputs: Inputs, folds: pd.DataFrame) -> Found:
+def predict_out_of_fold(models: Path, inputs: Inputs, folds: pd.DataFrame) -> Predictions:
     """Predict each training image and its cells by the two networks of its fold."""
     parts = []
     for fold, members in folds.groupby("fold"):
         rows = inputs.rows(set(members["image_id"]))
         if len(rows):
             parts.append(predict(load_folds([models / f"fold-{fold}"]), inputs, rows))
-    images, cells = zip(*parts, strict=True)
-    return Found(pd.concat(images, ignore_index=True), pd.concat(cells, ignore_index=True))
+    cells, images = (pd.concat(tables, ignore_index=True) for tables in zip(*parts, strict=True))
+    return Predictions(cells, images)
 
 
-def predict_unseen(models: Path, inputs: Inputs, image_ids: set[str]) -> Found:
+def predict_unseen(models: Path, inputs: Inputs, image_ids: set[str]) -> Predictions:
     """Predict images that no fold has seen, and their cells, by the maps and probabilities of all folds together."""
     return predict(load_folds(trained_folds(models)), inputs, inputs.rows(image_ids))
 
 
-def predict(networks: Networks, inputs: Inputs, rows: np.ndarray) -> Found:
+def predict(networks: Networks, inputs: Inputs, rows: np.ndarray) -> Predictions:
     """Predict the images in ``rows`` of the store."""
     recipe = networks.recipe
     images = AskedImages(inputs, rows, recipe, recipe.cells.size_px)
@@ -57,8 +45,8 @@ def predict(networks: Networks, inputs: Inputs, rows: np.ndarray) -> Found:
         per_cell.append(found.confidence)
     keys = pd.concat([inputs.cells.head(0), *tables], ignore_index=True)[KEYS]
     of_images = np.reshape(answers, (len(answers), len(PROBABILITIES)))
-    return Found(
-        _table(pd.DataFrame({"image_id": images.ids}), of_images), _table(keys, np.concatenate(per_cell))
+    return Predictions(
+        _table(keys, np.concatenate(per_cell)), _table(pd.DataFrame({"image_id": images.ids}), of_images)
     )
 
 

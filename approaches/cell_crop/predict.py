@@ -21,30 +21,25 @@ def main(models: Path, images: Path, cells: Path, crops: Path, folds: Path, out:
     from common.cells import read_cells
     from common.costs import write_cost
     from common.files import atomic, exclusive
-    from common.image_table import read_images
+    from common.image_table import ids_of, read_images
     from common.params import system_values
-    from common.postprocess import postprocess
-    from common.predictions import with_skipped, write_predictions
+    from common.predictions import Predictions
+    from common.publishing import finished, publish
     from common.tables import read_folds, read_skipped
     from common.tracking import tracked_run
     from common.trained import recipe_of, refuse_other_folds
 
-    table, known = read_images(images), read_cells(cells)
-    parts = {split: set(table.loc[table["split"] == split, "image_id"]) for split in ("train", "test")}
+    table, known, assigned = read_images(images), read_cells(cells), read_folds(folds)
+    refuse_other_folds(models, set(assigned["fold"]))
     config = system_values("cell_crop", out.name, Path("params.yaml"))
     with exclusive(out), atomic(out) as part, tracked_run("cell_crop", out.name, "predict", config):
         part.mkdir()
         started = time.monotonic()
-        assigned = read_folds(folds)
-        refuse_other_folds(models, set(assigned["fold"]))
         steps = recipe_of(models, Recipe).postprocess
-        oof = predict_out_of_fold(models, crops, assigned)
-        test = predict_unseen(models, crops, parts["test"])
-        for split, name, found in (("train", "oof", oof), ("test", "test", test)):
-            wanted = known[known["image_id"].isin(parts[split])]
-            finished = with_skipped(postprocess(found, known, steps), wanted, read_skipped(crops))
-            write_predictions(finished, part / f"{name}.parquet", wanted)
-        write_cost(part, time.monotonic() - started, len(oof) + len(test))
+        oof = finished(Predictions(predict_out_of_fold(models, crops, assigned)), known, steps)
+        test = finished(Predictions(predict_unseen(models, crops, ids_of(table, "test"))), known, steps)
+        publish(part, oof, test, table, known, read_skipped(crops))
+        write_cost(part, time.monotonic() - started, len(oof.cells) + len(test.cells))
 
 
 def predict_new(models: Path, data: Path) -> "Predictions":
@@ -56,13 +51,12 @@ def predict_new(models: Path, data: Path) -> "Predictions":
     from approaches.cell_crop.predicting import predict_unseen
     from approaches.cell_crop.recipe import Recipe
     from common.cells import read_cells
-    from common.postprocess import postprocess
     from common.predictions import Predictions
+    from common.publishing import finished
     from common.trained import recipe_of
 
-    found = predict_unseen(models, data / "crops")
-    steps = recipe_of(models, Recipe).postprocess
-    return Predictions(postprocess(found, read_cells(data / "cells.parquet"), steps))
+    found = Predictions(predict_unseen(models, data / "crops"))
+    return finished(found, read_cells(data / "cells.parquet"), recipe_of(models, Recipe).postprocess)
 
 
 if __name__ == "__main__":

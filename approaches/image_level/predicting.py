@@ -16,7 +16,7 @@ from common.classes import PROBABILITIES
 from common.classifier import build_network
 from common.field_data import Inputs
 from common.forward import half_precision, loader_options, make_ready
-from common.postprocess import Postprocess, postprocess, postprocess_images
+from common.predictions import Predictions
 from common.progress import track
 from common.trained import load_trained, trained_folds
 
@@ -31,10 +31,10 @@ class Found(NamedTuple):
     embeddings: np.ndarray | None
     """(N, E) float16, a row for each of ``cells``, where the recipe publishes them."""
 
-    def postprocessed(self, cells: pd.DataFrame, params: Postprocess) -> "Found":
-        """What the networks found, after the steps of ``postprocess``; ``cells`` is the cells table."""
-        images = postprocess_images(self.images, params)
-        return self._replace(images=images, cells=postprocess(self.cells, cells, params))
+    @property
+    def predictions(self) -> Predictions:
+        """Without the embeddings."""
+        return Predictions(self.cells, self.images)
 
 
 def predict_out_of_fold(models: Path, inputs: Inputs, folds: pd.DataFrame) -> Found:

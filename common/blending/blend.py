@@ -14,6 +14,7 @@ from common.blending.report import report
 from common.cells import KEYS
 from common.classes import CLASSES, PROBABILITIES
 from common.errors import DataError, ParamsError
+from common.image_table import ids_of
 from common.labels.weak import copy_image_labels
 from common.postprocess import postprocess
 from common.predictions import Predictions
@@ -30,7 +31,7 @@ class Data:
 
     def part(self, split: str) -> tuple[pd.DataFrame, list[str]]:
         """The cells and the image ids of ``train`` or ``test``."""
-        ids = self.images.loc[self.images["split"] == split, "image_id"]
+        ids = ids_of(self.images, split)
         return self.cells[self.cells["image_id"].isin(ids)], sorted(ids)
 
 

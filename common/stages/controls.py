@@ -14,7 +14,7 @@ def main(images: Path, cells: Path, folds: Path, masks: Path, truth: Path, out: 
     from common.cells import read_cells
     from common.controls import class_prior, image_labels, true_cells
     from common.files import atomic, exclusive
-    from common.image_table import read_images
+    from common.image_table import ids_of, read_images
     from common.predictions import write_predictions
     from common.tables import read_folds
     from common.truth import read_truth, truth_maps
@@ -29,7 +29,7 @@ def main(images: Path, cells: Path, folds: Path, masks: Path, truth: Path, out: 
     with exclusive(out), atomic(out) as part:
         for name, predictions in controls.items():
             for split, file in (("train", "oof"), ("test", "test")):
-                ids = set(table.loc[table["split"] == split, "image_id"])
+                ids = ids_of(table, split)
                 chosen, wanted = (t[t["image_id"].isin(ids)] for t in (predictions, known))
                 write_predictions(chosen, part / name / f"{file}.parquet", wanted)
 

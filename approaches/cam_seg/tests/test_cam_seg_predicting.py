@@ -18,7 +18,7 @@ from approaches.cam_seg.predicting import predict, predict_out_of_fold, predict_
 from common.cells import KEYS
 from common.classes import CLASSES, NEGATIVE, PROBABILITIES
 from common.field_data import Inputs
-from common.predictions import check_image_predictions, check_predictions
+from common.predictions import Predictions, check_image_predictions, check_predictions
 from tests.small_cam_seg import FOLDS, IDS, labels
 
 
@@ -65,24 +65,29 @@ def test_cells_are_labelled_with_classes_of_their_image_only(trained: Path, inpu
     assert (table["source"] == "maps").all()
 
 
+def images_of(found: Predictions) -> pd.DataFrame:
+    assert found.images is not None
+    return found.images
+
+
 def test_every_cell_and_image_is_predicted_out_of_fold_and_by_all_folds(
     trained: Path, inputs: Inputs
 ) -> None:
     oof = predict_out_of_fold(trained / "models", inputs, FOLDS)
     unseen = predict_unseen(trained / "models", inputs, set(IDS))
     nothing = predict_unseen(trained / "models", inputs, set())
-    assert (len(nothing.cells), len(nothing.images)) == (0, 0)
+    assert (len(nothing.cells), len(images_of(nothing))) == (0, 0)
     for whole in (oof, unseen):
         check_predictions(whole.cells, "here", inputs.cells)
-        check_image_predictions(whole.images, "here", IDS)
+        check_image_predictions(images_of(whole), "here", IDS)
     columns = list(PROBABILITIES)
     alone = [predict(load_folds([trained / f"models/fold-{fold}"]), inputs, np.arange(6)) for fold in (0, 1)]
     for image_id, fold in zip(FOLDS["image_id"], FOLDS["fold"], strict=True):
-        for found, expected in ((oof.cells, alone[fold].cells), (oof.images, alone[fold].images)):
+        for found, expected in ((oof.cells, alone[fold].cells), (images_of(oof), images_of(alone[fold]))):
             here, there = (table[table["image_id"] == image_id][columns] for table in (found, expected))
             np.testing.assert_allclose(here, there, atol=1e-6)
-    mean = (alone[0].images[columns] + alone[1].images[columns]) / 2
-    np.testing.assert_allclose(unseen.images[columns], mean, atol=1e-6)
+    mean = (images_of(alone[0])[columns] + images_of(alone[1])[columns]) / 2
+    np.testing.assert_allclose(images_of(unseen)[columns], mean, atol=1e-6)
 
 
 def test_a_cell_has_the_mean_of_the_combined_maps_times_the_probability_of_the_image(

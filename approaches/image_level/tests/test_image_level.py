@@ -24,6 +24,7 @@ from common.losses.recipe import Focal, HardLog, Lovasz
 from common.params import load_recipe
 from common.postprocess import Postprocess
 from common.predictions import check_image_predictions, check_predictions
+from common.publishing import finished
 from common.reducing import write_fields
 from common.schedules import ADAM10
 from common.training_run import NoRun, Place
@@ -159,7 +160,8 @@ def test_every_cell_and_every_image_is_predicted_out_of_fold_and_by_all_folds(
 def test_the_negative_class_follows_the_recipe_s_rule(models: Path, inputs: Inputs) -> None:
     rule = Postprocess(negative="one_minus_max")
     raw = predicting.predict_fold(models / "fold-0", inputs, np.arange(3))
-    for table in raw.postprocessed(inputs.cells, rule)[:2]:
+    for table in finished(raw.predictions, inputs.cells, rule):
+        assert table is not None
         found = table[list(PROBABILITIES)].to_numpy()
         np.testing.assert_allclose(found[:, 18], 1 - found[:, :18].max(axis=1), atol=1e-6)
 
