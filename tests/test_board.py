@@ -138,7 +138,7 @@ def test_a_difference_is_judged_on_the_same_draws_so_that_ties_look_like_ties() 
 def test_costs_and_seeds_are_shown_where_they_are_known() -> None:
     cost = {"train_s": 90, "cells_per_s": 1234.5}
     entries = [entry("x/a", 0.5, cost=cost, seed_mAP=[0.5, 0.52]), entry("x/b", 0.4, seed_mAP=[0.4])]
-    titles = [column.title for column in COSTS]
+    titles = ["seed sd", *(column.title for column in COSTS)]
     assert [text_in(0, title, entries) for title in titles] == ["0.014", "1.5", "-", "1234"]
     assert [text_in(1, title, entries) for title in titles] == ["-"] * 4
 
@@ -152,12 +152,14 @@ def test_seeds_count_only_beside_the_result_that_they_were_trained_beside(tmp_pa
 
 
 def test_the_markdown_board_holds_every_number_and_dashes_for_unknown_ones() -> None:
-    text = markdown(rank([entry("x/a", 0.25, 0.5, 0.75), entry("x/b", None, None, 0.5)]))
+    text = markdown(
+        rank([entry("x/a", 0.25, 0.5, 0.75, seed_mAP=[0.25, 0.27]), entry("x/b", None, None, 0.5)])
+    )
     assert (
-        "| 1 | x/a | 0.250 | 0.210 to 0.300 | - | 0.240 to 0.260 | 0.500 | 0.350 | 0.750 | 0.500 | - |"
+        "| 1 | x/a | 0.250 | 0.210 to 0.300 | - | 0.014 | 0.240 to 0.260 | 0.500 | 0.350 | 0.750 | 0.500 | - |"
         in text
     )
-    assert "| 2 | x/b | - | - | - | - | - | - | 0.500 | 0.500 | - |" in text
+    assert "| 2 | x/b | - | - | - | - | - | - | - | 0.500 | 0.500 | - |" in text
     assert "| 0 Nucleoplasm | 0.250 | - |" in text
     assert "| 2 Nucleoli | - | 0.250 |" in text
     assert "| 18 Negative | - | - |" in text
@@ -178,7 +180,7 @@ def test_the_page_closes_its_tags_and_holds_the_numbers() -> None:
         ["2", "x/a", "0.250"],
         ["", "controls/prior", "0.100"],
     ]
-    assert board[1][6:] == ["0.240 to 0.260", "0.500", "0.350", "0.750", "0.500", "-", "-", "-", "-", "-"]
+    assert board[1][6:] == ["-", "0.240 to 0.260", "0.500", "0.350", "0.750", "0.500", "-", "-", "-", "-"]
     assert {len(row) for row in reader.rows[:4]} == {len(COLUMNS) + len(COSTS) + 3}
     assert classes[0] == ["0 Nucleoplasm", "0.300", "0.250", "0.100"]
     assert len(classes) == len(CLASSES)

@@ -182,6 +182,7 @@ COLUMNS = (
         _behind,
         lambda row: row.behind[1] if row.behind else None,
     ),
+    _plain("seed sd", "standard deviation of mAP test over training seeds", _seeds),
     Column("ties", "worst and best mAP over the order of equal scores", _ties, _tie_width),
     _plain("mAP oof", "the same of out-of-fold predictions", lambda row: row.oof.get("mAP")),
     _plain(
@@ -194,7 +195,6 @@ COLUMNS = (
     _plain("macro F1", "proxy: images against their labels", lambda row: row.weak.get("macro_f1")),
 )
 COSTS = (
-    _plain("seed sd", "standard deviation of mAP test over training seeds", _seeds),
     _plain("train, min", "training time of all folds", lambda row: _per(row.cost.get("train_s"), 60), 1),
     _plain("size, MB", "all folds' models", lambda row: row.cost.get("model_mb"), 1),
     _plain("cells/s", "predicted", lambda row: row.cost.get("cells_per_s"), 0),

@@ -6,8 +6,9 @@ from common.classes import CLASSES
 
 LEGEND = """**mAP** is the competition's: the mean over classes of average precision at mask IoU 0.6, with every class
 counted in every image (`mask_all`), on cells whose truth is known. *95 %*: bootstrap by image. *to the first*: the
-same of the difference to the first system; ≈ cannot be told apart from it. *ties* are the bounds of mAP over the
-order of equal scores; `mask_gt` counts a class only in images that have it. **cell AP, image AP, F1** are proxies:
+same of the difference to the first system; ≈ cannot be told apart from it. *seed sd*: standard deviation over
+training seeds (`hpa seeds`), luck that the intervals do not know. *ties* are the bounds of mAP over the order of
+equal scores; `mask_gt` counts a class only in images that have it. **cell AP, image AP, F1** are proxies:
 out-of-fold predictions against *image* labels, which need no cell truth and say little about single cells; never
 compare them with mAP. A dash: not known for these data. Controls, in italics, learn nothing and take no rank:
 *prior* is the floor, *image_labels* what perfect image labels are worth, *true_cells* what these masks allow."""
