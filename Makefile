@@ -25,7 +25,7 @@ demo: $(VENV)/.installed ## simulate, segment, train, predict, score: a board in
 	@echo "board: leaderboard/README.md and leaderboard/board.html; submission: data/submission.csv"
 
 test: $(VENV)/.installed ## all tests
-	python -m pytest
+	OMP_NUM_THREADS=1 python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 lint: $(VENV)/.installed ## style and types
 	ruff check .
