@@ -5,10 +5,7 @@ look at the result.
 """
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -18,87 +15,8 @@ from common.cells import KEYS, read_cells
 from common.image_table import read_images
 from common.predictions import read_predictions
 from common.submission import read_submission, validate_submission
-from tests.running import ROOT, run_in
-
-APPROACHES = sorted(path.parent.name for path in ROOT.glob("approaches/*/dvc.yaml"))
-LEAST = min(APPROACHES, key=lambda name: len((ROOT / "approaches" / name / "dvc.yaml").read_text()))
-"""The approach with the fewest stages, where one is as good as another."""
-THREADS = "1"
-"""Another number of threads adds in another order, and trainings end elsewhere."""
-SMALL: dict[str, dict[str, Any]] = {
-    "images": {"simulate": {"fields": 9, "test_fields": 3, "side_px": 256}},
-    "folds": {"ids": [0, 1]},
-}
-
-
-def change_params(path: Path, changes: dict[str, Any]) -> None:
-    yaml = YAML()
-    params = yaml.load(path.read_text())
-    for section, values in changes.items():
-        for key, value in values.items():
-            if isinstance(value, dict):
-                params[section][key].update(value)
-            else:
-                params[section][key] = value
-    with path.open("w") as file:
-        yaml.dump(params, file)
-
-
-def shorten(recipe: Path) -> None:
-    """Let trainings be short at scale demo, and labels be of few cells: nobody looks at what is learned here."""
-    yaml = YAML()
-    values = yaml.load(recipe.read_text())
-    fewest = max([1, *(len(member.get("ensemble", [])) for member in values.get("members", {}).values())])
-    for step in values["steps"]:
-        changed = values["demo"].setdefault("steps", {}).setdefault(step, {})
-        changed.setdefault("trainer", {})["epochs"] = fewest
-        if quotas := changed.get("sampler", {}).get("quotas"):
-            quotas["unit"] = 4
-    for source in values.get("labels", []):
-        if not isinstance(source, str) and source["kind"] == "denoise":
-            source["graph"] = {"neighbours": 8, "eigenvectors": 4}  # of so few cells
-    with recipe.open("w") as file:
-        yaml.dump(values, file)
-
-
-def read_by(approach: str) -> dict[str, set[str]]:
-    """The other approaches whose tables or networks the stages of one depend on, with the recipes of these."""
-    text = (ROOT / "approaches" / approach / "dvc.yaml").read_text()
-    found: dict[str, set[str]] = {}
-    for other, recipe in re.findall(r"- data/(?:embeddings|models|predictions)/(\w+)/(\w+)", text):
-        if other != approach:
-            found.setdefault(other, set()).add(recipe)
-    return found
-
-
-def lone_repository(folder: Path, approach: str, changes: dict[str, Any]) -> Path:
-    """A git and DVC repository with common/, the root pipeline, one approach, and what it reads of others."""
-    unwanted = shutil.ignore_patterns("__pycache__", "dvc.lock", ".*")
-    others = read_by(approach)
-    for name in ("common", *(f"approaches/{each}" for each in (approach, *others))):
-        shutil.copytree(ROOT / name, folder / name, ignore=unwanted)
-    for other, recipes in others.items():
-        change_params(folder / f"approaches/{other}/params.yaml", {other: {"recipes": sorted(recipes)}})
-    (folder / "data/source").mkdir(parents=True)  # never with what a user put there
-    for name in (
-        "data/source/README.md",
-        "dvc.yaml",
-        "params.yaml",
-        ".dvcignore",
-        ".gitignore",
-        "data/.gitignore",
-        "approaches/__init__.py",
-    ):
-        shutil.copy(ROOT / name, folder / name)
-    for name in ("entries", "seeds"):
-        (folder / "leaderboard" / name).mkdir(parents=True)
-    (folder / "leaderboard/seeds/.gitkeep").touch()  # git keeps no empty folder
-    change_params(folder / "params.yaml", changes)
-    for recipe in folder.glob("approaches/*/recipes/*.yaml"):
-        shorten(recipe)
-    run_in(folder, "git", "init", "--quiet")
-    run_in(folder, "dvc", "init", "--quiet")
-    return folder
+from tests.lone import APPROACHES, SMALL, THREADS, lone_repository
+from tests.running import run_in
 
 
 @pytest.fixture(scope="session", params=APPROACHES)
@@ -239,28 +157,3 @@ def test_predictions_do_not_depend_on_the_run(finished: Path) -> None:
     )
     run_in(finished, "dvc", "repro", "--quiet", OMP_NUM_THREADS=THREADS)
     pd.testing.assert_frame_equal(before, pd.read_parquet(system / "oof.parquet"), atol=1e-6)
-
-
-def test_real_fields_run_to_a_board_and_a_submission(shared: Path, tmp_path: Path) -> None:
-    real = {"images": {"source": "kaggle", "folder": str(shared / "data/fields")}, "folds": {"ids": [0, 1]}}
-    folder = lone_repository(tmp_path, LEAST, real)
-    run_in(folder, "dvc", "repro", "--quiet")
-    images = read_images(folder / "data/images")
-    assert len(images) == 5
-    validate_submission(folder / "data/submission.csv", images)
-    board = (folder / "leaderboard/README.md").read_text()
-    assert f"{LEAST}/" in board
-
-
-def test_a_killed_stage_leaves_nothing_half_written(tmp_path: Path) -> None:
-    folder = lone_repository(tmp_path, LEAST, SMALL)
-    command = ["python", "-m", "common.stages.images", "--out", "data/images", "--truth", "data/truth"]
-    with subprocess.Popen(command, cwd=folder) as stage:
-        while not list(folder.glob("data/.images.part-*/pixels/*")):
-            assert stage.poll() is None, "the stage ended before it could be killed"
-        stage.kill()
-    assert not (folder / "data/images").exists()
-    assert not (folder / "data/truth").exists()
-    run_in(folder, *command)
-    assert len(read_images(folder / "data/images")) == 12
-    assert not list(folder.glob("data/.*.part-*"))
